@@ -39,8 +39,8 @@ impl Apt {
             .with_context(|| format!("cannot start {}", shown(&install)))?;
         if !status.success() {
             bail!(
-                "{} failed ({status}); its errors are above. Install these packages by hand",
-                shown(&install)
+                "`apt-get install {}` failed ({status}); its errors are above",
+                packages.join(" ")
             );
         }
         Ok(())

@@ -48,7 +48,7 @@ pub(crate) fn ensure(apt: &mut Apt) -> Result<Toolchain> {
          - rustup: {rustup_error:#}\n\
          - Debian's packages: {debian_error:#}\n\
          Do one of these, then run this again: `rustup target add {TARGET}`, or as root \
-         `apt-get install {}` with the lld of the same LLVM (Debian 12 or newer).",
+         `apt-get install {}` and the lld of the same LLVM (Debian 12 has them).",
         DEBIAN_PACKAGES.join(" ")
     )
 }

@@ -79,12 +79,19 @@ fn wait(child: &mut Child) -> Result<Option<bool>> {
     Ok(None)
 }
 
-/// rustup's own first error line; the rest of what it prints is progress.
-fn reason(stderr: &str) -> &str {
-    stderr
+/// What failed and its root cause, from rustup's chain of causes on one line.
+fn reason(stderr: &str) -> String {
+    let error = stderr
         .lines()
-        .find_map(|line| line.trim().strip_prefix("error: "))
-        .unwrap_or("it gave no reason")
+        .find_map(|line| line.trim().strip_prefix("error: "));
+    let Some(error) = error else {
+        return "it gave no reason".into();
+    };
+    let causes: Vec<&str> = error.split(": ").collect();
+    match causes.as_slice() {
+        [what, .., why] => format!("{what}: {why}"),
+        _ => error.into(),
+    }
 }
 
 #[cfg(test)]
@@ -92,9 +99,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reason_is_the_first_error_that_rustup_prints() {
-        let stderr = "info: downloading component\nerror: could not download file\nCaused by:\n";
-        assert_eq!(reason(stderr), "could not download file");
+    fn the_reason_is_what_failed_and_its_root_cause() {
+        let stderr = "info: downloading component\n\
+                      error: download failed: no file from 'https://x': dns error: no such host\n";
+        assert_eq!(reason(stderr), "download failed: no such host");
+        assert_eq!(reason("error: no such target\n"), "no such target");
         assert_eq!(reason(""), "it gave no reason");
     }
 
