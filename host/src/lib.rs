@@ -1,1 +1,5 @@
-
+//! Hothouse.
+pub mod bus;
+pub mod event;
+pub mod failure;
+pub mod sandbox;

@@ -1,0 +1,378 @@
+//! The bus: streams in, outcomes out, and everything that makes delivery exact.
+//!
+//! [`Bus`] is the contract. It has two implementations, [`redis`] and [`embedded`], and one
+//! list of conformance cases (`tests/conformance`) that both pass.
+
+pub mod embedded;
+mod lane;
+pub mod redis;
+mod url;
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::event::{EventType, Fields, Id};
+use crate::failure::ErrorType;
+
+pub use lane::Lane;
+pub use url::{BusUrl, BusUrlError, connect};
+
+/// The id of a stream entry: `milliseconds-sequence`, in stream order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId {
+    /// Milliseconds since 1970, by the server's clock.
+    pub ms: u64,
+    /// Counts the entries of one millisecond.
+    pub seq: u64,
+}
+
+impl EntryId {
+    /// Before every entry.
+    pub const ZERO: Self = Self { ms: 0, seq: 0 };
+
+    /// Reads `milliseconds-sequence`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (ms, seq) = text.split_once('-')?;
+        Some(Self {
+            ms: ms.parse().ok()?,
+            seq: seq.parse().ok()?,
+        })
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.ms, self.seq)
+    }
+}
+
+/// One entry of a stream, as it stands there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its id.
+    pub id: EntryId,
+    /// Its fields.
+    pub fields: Fields,
+}
+
+/// A group on a stream, and which of its types the group handles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// The stream.
+    pub stream: &'static str,
+    /// The consumer group.
+    pub group: String,
+    /// The types that are handed out. All others are acknowledged and skipped.
+    pub types: Vec<EventType>,
+    /// Where a group that doesn't exist yet begins.
+    pub start: Start,
+    /// How long a finished event_id is remembered.
+    pub dedup_window: Duration,
+    /// How long a host that is not heard of keeps what it holds.
+    pub lease: Duration,
+    /// Reading stops while this many entries wait behind busy lanes.
+    pub parked_limit: usize,
+}
+
+/// Where a new group begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// At the stream's first entry.
+    #[default]
+    All,
+    /// After the stream's last entry.
+    New,
+}
+
+/// The right to finish one entry, held by the host that got the delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The entry.
+    pub entry: EntryId,
+    /// The lane that it heads.
+    pub lane: Lane,
+    /// Grows with every delivery of the group. Only the newest holder of a lane may commit.
+    pub fence: u64,
+}
+
+/// An entry handed to this host, the head of its lane.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// What [`Bus::commit`] takes back.
+    pub lease: Lease,
+    /// The entry's fields.
+    pub fields: Fields,
+    /// 1 on the first run. Runs that ended with a crash of their host count.
+    pub attempt: u32,
+    /// The attempts that ended with a [`Verdict::Retry`], oldest first.
+    pub history: Vec<Attempt>,
+}
+
+/// One attempt that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// 1 for the first run.
+    pub attempt: u32,
+    /// When it ended, by the host's clock.
+    pub at: DateTime<Utc>,
+    /// Its failure's class.
+    pub error_type: ErrorType,
+    /// Its failure's message.
+    pub error_message: String,
+    /// `name@version` of the plugin that ran.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub plugin: Option<String>,
+}
+
+/// What a fetch found.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    /// Lane heads to run, at most as many as were asked for.
+    pub deliveries: Vec<Delivery>,
+    /// When the next retry is due, where one is waiting.
+    pub next_due: Option<Duration>,
+    /// Whether the fetch read anything: where it did, there may be more.
+    pub more: bool,
+    /// Last entry that the group has read, for [`Bus::wait`].
+    pub cursor: EntryId,
+}
+
+/// How a delivery ends.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// The delivery's.
+    pub lease: Lease,
+    /// The event's id where it could be read; it is then recorded as done.
+    pub event_id: Option<Id>,
+    /// The end.
+    pub verdict: Verdict,
+}
+
+/// What to do with a delivered entry.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// It is finished: append these, write the dead letter, acknowledge.
+    Done {
+        /// Events to append, each to its stream, in order.
+        outputs: Vec<Output>,
+        /// Set where the event ends without a verdict of its handler.
+        dead_letter: Option<Box<DeadLetter>>,
+    },
+    /// Run it again later. The lane waits. Uses an attempt.
+    Retry {
+        /// From now, by the server's clock.
+        after: Duration,
+        /// The whole history of the delivery, with this attempt.
+        history: Vec<Attempt>,
+    },
+    /// Hand it back as it was. Uses no attempt.
+    Release,
+}
+
+/// An event to append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Its type, which names its stream.
+    pub event_type: EventType,
+    /// The encoded event.
+    pub fields: Fields,
+}
+
+/// What is added, as the last field `hothouse`, to the original fields of a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The entry's id on its stream.
+    pub entry_id: String,
+    /// Reason code.
+    pub error_type: ErrorType,
+    /// What happened.
+    pub error_message: String,
+    /// Runs that were begun.
+    pub attempts: u32,
+    /// `name@version` of the plugin that ran last.
+    pub plugin: Option<String>,
+    /// Its digest.
+    pub digest: Option<String>,
+    /// When the first attempt ended.
+    pub first_at: DateTime<Utc>,
+    /// When the last attempt ended.
+    pub last_at: DateTime<Utc>,
+    /// Every attempt.
+    pub history: Vec<Attempt>,
+}
+
+impl DeadLetter {
+    /// The dead letter of an entry that is gone from its stream before it was handled.
+    fn trimmed(entry: EntryId) -> Self {
+        let now = Utc::now();
+        Self {
+            entry_id: entry.to_string(),
+            error_type: ErrorType::HostError,
+            error_message: "the entry was trimmed from the stream before it was handled".into(),
+            attempts: 0,
+            plugin: None,
+            digest: None,
+            first_at: now,
+            last_at: now,
+            history: Vec::new(),
+        }
+    }
+}
+
+/// What became of a [`Commit`].
+#[derive(Debug)]
+pub enum Committed {
+    /// It is done. The lane's next entry comes along where there is one and it was asked
+    /// for.
+    Applied(Option<Box<Delivery>>),
+    /// The event was finished before, by this commit's earlier try or by another entry with
+    /// the same event_id: nothing was appended.
+    Duplicate(Option<Box<Delivery>>),
+    /// The lease was lost: nothing was changed.
+    Superseded,
+}
+
+/// Figures of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupStatus {
+    /// The stream.
+    pub stream: String,
+    /// The group.
+    pub group: String,
+    /// Whether the group exists.
+    pub exists: bool,
+    /// Entries that the group has not read. None where the server can't tell.
+    pub lag: Option<u64>,
+    /// Entries read and not acknowledged.
+    pub pending: u64,
+    /// Of these, entries that wait behind their lane's head or for a retry.
+    pub parked: u64,
+    /// Lanes with an entry in work or waiting.
+    pub lanes: u64,
+    /// Dead letters.
+    pub dead_letters: u64,
+    /// Entries that were acknowledged as duplicates.
+    pub duplicates: u64,
+    /// Hosts whose lease is running.
+    pub hosts: u64,
+}
+
+/// Why the bus did not answer. None of these becomes an event: the delivery stays pending.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// It may work later: the server is away, loading, full or read-only.
+    #[error("the bus at {bus} is not available: {reason}")]
+    Unavailable {
+        /// Which.
+        bus: String,
+        /// What the server or the connection said.
+        reason: String,
+    },
+    /// The group was deleted.
+    #[error("the group {group} on {stream} does not exist")]
+    NoGroup {
+        /// The stream.
+        stream: String,
+        /// The group.
+        group: String,
+    },
+    /// It will not work later either: an answer that makes no sense, a wrong type of key.
+    #[error("the bus at {bus} answered what it should not: {reason}")]
+    Broken {
+        /// Which.
+        bus: String,
+        /// What it answered.
+        reason: String,
+    },
+}
+
+/// Streams with groups, lanes, leases and atomic commits.
+///
+/// One value stands for one host (its *consumer*, with an identity of its own for each
+/// start). Guarantees, held by every implementation:
+///
+/// - **Exactly once.** [`Bus::commit`] applies each commit wholly or not at all: outcome,
+///   dead letter, acknowledgement and deduplication record together. Sent again, it changes
+///   nothing.
+/// - **Order.** Of one lane (aggregate) at most one entry is handed out at a time, in stream
+///   order; a retry keeps its place. A busy lane holds back no other.
+/// - **Leases.** What a host holds is its own until its lease ends by the server's clock;
+///   [`Bus::heartbeat`] extends it. After that the entries are handed out again with their
+///   attempt counted, and the old holder's commit is [`Committed::Superseded`].
+/// - **Deduplication** by event_id within `dedup_window` for each group.
+///
+/// Every call may be dropped (cancelled). It has then happened or not, as after a lost
+/// reply: [`Bus::recover`] finds deliveries that the caller does not know of, and a commit
+/// may be sent again.
+#[async_trait]
+pub trait Bus: Send + Sync + fmt::Debug {
+    /// Appends entries, in order, all or none.
+    async fn publish(&self, stream: &str, entries: Vec<Fields>) -> Result<Vec<EntryId>, BusError>;
+
+    /// Entries after `after`, oldest first, at most `max`.
+    async fn read(&self, stream: &str, after: EntryId, max: usize) -> Result<Vec<Entry>, BusError>;
+
+    /// Creates the group where it does not exist. Called once before the first fetch.
+    async fn join(&self, subscription: &Subscription) -> Result<(), BusError>;
+
+    /// Hands out at most `max` lane heads: due retries and released entries first, then new
+    /// ones. Does not wait.
+    async fn fetch(&self, subscription: &Subscription, max: usize) -> Result<Fetched, BusError>;
+
+    /// Ends deliveries, each on its own; the answers are in the same order. With `advance`,
+    /// the lanes' next entries come back as deliveries.
+    async fn commit(
+        &self,
+        subscription: &Subscription,
+        commits: &[Commit],
+        advance: bool,
+    ) -> Result<Vec<Committed>, BusError>;
+
+    /// Deliveries that this host holds by the bus's books but that are not among `held`: the
+    /// ones whose reply was lost. No other call of this host may be under way for the
+    /// subscription.
+    async fn recover(
+        &self,
+        subscription: &Subscription,
+        held: &[Lease],
+    ) -> Result<Vec<Delivery>, BusError>;
+
+    /// Extends this host's lease and frees what hosts with an ended lease held; gives the
+    /// number of entries freed.
+    async fn heartbeat(&self, subscription: &Subscription) -> Result<usize, BusError>;
+
+    /// Gives up this host's lease; what it still holds is free at once, its attempt not
+    /// counted.
+    async fn leave(&self, subscription: &Subscription) -> Result<(), BusError>;
+
+    /// Returns when the stream has entries after `cursor`, or after `at_most`, whichever is
+    /// first. May return early.
+    async fn wait(
+        &self,
+        subscription: &Subscription,
+        cursor: EntryId,
+        at_most: Duration,
+    ) -> Result<(), BusError>;
+
+    /// Figures of a group, whether or not it exists.
+    async fn status(&self, stream: &'static str, group: &str) -> Result<GroupStatus, BusError>;
+
+    /// Dead letters of a group, oldest first, at most `max`: the original fields and, last,
+    /// `hothouse` ([`DeadLetter`] as JSON).
+    async fn dead_letters(
+        &self,
+        stream: &str,
+        group: &str,
+        after: EntryId,
+        max: usize,
+    ) -> Result<Vec<Entry>, BusError>;
+
+    /// What the operator should know of the server's set-up: nothing where all is well.
+    async fn advice(&self) -> Result<Vec<String>, BusError>;
+}

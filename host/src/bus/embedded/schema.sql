@@ -1,0 +1,34 @@
+-- The same books as the Redis bus keeps, as tables. Ids are (ms, seq), in stream order.
+CREATE TABLE IF NOT EXISTS entries (
+  stream TEXT NOT NULL, ms INTEGER NOT NULL, seq INTEGER NOT NULL, fields BLOB NOT NULL,
+  UNIQUE (stream, ms, seq)
+);
+CREATE TABLE IF NOT EXISTS groups (
+  stream TEXT NOT NULL, name TEXT NOT NULL,
+  cursor_ms INTEGER NOT NULL, cursor_seq INTEGER NOT NULL,
+  fence INTEGER NOT NULL DEFAULT 0, duplicates INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (stream, name)
+) WITHOUT ROWID;
+-- Read and not acknowledged. `waiting` is 0 while the entry is handed out.
+CREATE TABLE IF NOT EXISTS pending (
+  stream TEXT NOT NULL, name TEXT NOT NULL, lane TEXT NOT NULL,
+  ms INTEGER NOT NULL, seq INTEGER NOT NULL, waiting INTEGER NOT NULL,
+  used INTEGER NOT NULL DEFAULT 0, history TEXT NOT NULL DEFAULT '[]',
+  PRIMARY KEY (stream, name, lane, ms, seq)
+) WITHOUT ROWID;
+-- Busy lanes: held by a consumer, or, where that is NULL, waiting until `due`.
+CREATE TABLE IF NOT EXISTS lanes (
+  stream TEXT NOT NULL, name TEXT NOT NULL, lane TEXT NOT NULL,
+  consumer TEXT, ms INTEGER, seq INTEGER, fence INTEGER, attempt INTEGER, due INTEGER,
+  PRIMARY KEY (stream, name, lane)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS lanes_due ON lanes (stream, name, due) WHERE consumer IS NULL;
+CREATE TABLE IF NOT EXISTS done (
+  stream TEXT NOT NULL, name TEXT NOT NULL, event_id TEXT NOT NULL, at INTEGER NOT NULL,
+  PRIMARY KEY (stream, name, event_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS done_at ON done (stream, name, at);
+CREATE TABLE IF NOT EXISTS hosts (
+  stream TEXT NOT NULL, name TEXT NOT NULL, consumer TEXT NOT NULL, until INTEGER NOT NULL,
+  PRIMARY KEY (stream, name, consumer)
+) WITHOUT ROWID;

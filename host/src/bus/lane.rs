@@ -1,0 +1,196 @@
+//! Which lane an entry belongs to. The Redis bus derives the same in `redis/fetch.lua`; the
+//! conformance list holds the two together.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{EntryId, Subscription};
+use crate::event::{EventType, Fields, Id};
+
+/// Key of a lane: the aggregate's id, or `!` and the entry's id where no aggregate can be
+/// read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lane(pub(super) String);
+
+impl Lane {
+    /// Whether the lane is one entry's own, because its aggregate could not be read.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.0.starts_with('!')
+    }
+
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// What a group does with an entry that it reads.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// Acknowledges it: it is another group's, or of a type that nobody handles here.
+    Skip,
+    /// Runs it in this lane.
+    Run { lane: Lane, event_id: Option<Id> },
+}
+
+/// Borrowed parts of an event in one JSON object.
+#[derive(Deserialize)]
+struct Whole<'a> {
+    #[serde(rename = "type", borrow)]
+    event_type: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    event_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+type Object<'a> = HashMap<Cow<'a, str>, &'a RawValue>;
+
+pub(super) fn claim(subscription: &Subscription, id: EntryId, fields: &Fields) -> Claim {
+    let text = |name: &str| std::str::from_utf8(fields.get(name)?).ok();
+    if text("target_group").is_some_and(|target| target != subscription.group) {
+        return Claim::Skip;
+    }
+    let own = || Lane(format!("!{id}"));
+    let whole = if fields.get("type").is_none() {
+        text("event").and_then(|json| serde_json::from_str::<Whole<'_>>(json).ok())
+    } else {
+        None
+    };
+    let (name, event_id, data) = match &whole {
+        Some(whole) => (
+            whole.event_type.as_deref(),
+            whole.event_id.and_then(|raw| id_of(raw)),
+            whole.data.map(RawValue::get),
+        ),
+        None => (
+            text("type"),
+            text("event_id").and_then(|text| text.parse().ok()),
+            text("data"),
+        ),
+    };
+    let Some(name) = name else {
+        return Claim::Run {
+            lane: own(),
+            event_id,
+        };
+    };
+    let handled = EventType::parse(name).filter(|kind| subscription.types.contains(kind));
+    let Some(kind) = handled else {
+        return Claim::Skip;
+    };
+    let lane = data.and_then(|data| aggregate(data, kind.aggregate()));
+    Claim::Run {
+        lane: lane.map_or_else(own, |id| Lane(id.to_string())),
+        event_id,
+    }
+}
+
+/// The event's id alone, for entries that are claimed already.
+pub(super) fn event_id(fields: &Fields) -> Option<Id> {
+    let text = |name: &str| std::str::from_utf8(fields.get(name)?).ok();
+    if fields.get("type").is_some() {
+        return text("event_id")?.parse().ok();
+    }
+    let whole: Whole<'_> = serde_json::from_str(text("event")?).ok()?;
+    id_of(whole.event_id?)
+}
+
+/// The first of the paths that is there counts, and must be an id.
+fn aggregate(data: &str, paths: &[&str]) -> Option<Id> {
+    let object: Object<'_> = serde_json::from_str(data).ok()?;
+    paths.iter().find_map(|path| find(&object, path))?
+}
+
+/// None where nothing is at the path, `Some(None)` where what is there is no id.
+fn find(object: &Object<'_>, path: &str) -> Option<Option<Id>> {
+    let (key, rest) = match path.split_once('.') {
+        Some((key, rest)) => (key, Some(rest)),
+        None => (path, None),
+    };
+    let value = object.get(key).filter(|raw| raw.get() != "null")?;
+    match rest {
+        None => Some(id_of(value)),
+        Some(rest) => find(&serde_json::from_str(value.get()).ok()?, rest),
+    }
+}
+
+fn id_of(raw: &RawValue) -> Option<Id> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::Start;
+    use std::time::Duration;
+
+    const PLAN: &str = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
+    const RUN: &str = "9b2f1c58-0b4e-4e0b-9a39-6d7a4f0a1b2c";
+
+    fn claim_of(kind: &str, data: &str) -> Claim {
+        let subscription = Subscription {
+            stream: "execution-events",
+            group: "agent-workers".into(),
+            types: vec![EventType::AgentExecutionStarted],
+            start: Start::All,
+            dedup_window: Duration::from_secs(60),
+            lease: Duration::from_secs(10),
+            parked_limit: 10,
+        };
+        let mut fields = Fields::default();
+        fields.push("type", kind);
+        fields.push("data", data);
+        claim(&subscription, EntryId { ms: 5, seq: 1 }, &fields)
+    }
+
+    fn lane_of(data: &str) -> String {
+        match claim_of("agent.execution.started", data) {
+            Claim::Run { lane, .. } => lane.to_string(),
+            Claim::Skip => panic!("skipped: {data}"),
+        }
+    }
+
+    #[test]
+    fn the_plan_is_the_lane_and_the_execution_where_there_is_no_plan() {
+        let both = format!(r#"{{"agent_execution_id":"{RUN}","execution_plan_id":"{PLAN}"}}"#);
+        assert_eq!(lane_of(&both), PLAN);
+        let none = format!(r#"{{"agent_execution_id":"{RUN}","execution_plan_id":null}}"#);
+        assert_eq!(lane_of(&none), RUN);
+        assert_eq!(
+            lane_of(
+                &both
+                    .to_uppercase()
+                    .replace("AGENT_EXECUTION_ID", "agent_execution_id")
+                    .replace("EXECUTION_PLAN_ID", "execution_plan_id")
+            ),
+            PLAN
+        );
+    }
+
+    #[test]
+    fn an_entry_whose_aggregate_cannot_be_read_has_a_lane_of_its_own() {
+        let wrong = format!(r#"{{"agent_execution_id":"{RUN}","execution_plan_id":7}}"#);
+        for data in ["", "{", "[]", "{}", &wrong] {
+            assert_eq!(lane_of(data), "!5-1", "{data}");
+        }
+    }
+
+    #[test]
+    fn a_type_that_the_group_does_not_handle_is_skipped_whatever_its_data() {
+        assert_eq!(claim_of("agent.execution.completed", "{"), Claim::Skip);
+        assert_eq!(claim_of("no.such.type", "{"), Claim::Skip);
+    }
+}

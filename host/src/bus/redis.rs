@@ -1,0 +1,331 @@
+//! The bus on Redis Streams, 7.0 or newer. One Lua script for each step that must be atomic.
+
+mod link;
+mod wire;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use redis::aio::MultiplexedConnection;
+use redis::streams::StreamInfoGroupsReply;
+use redis::{AsyncCommands, Script, ScriptInvocation, Value};
+use tokio::sync::Mutex;
+
+use self::link::Link;
+use super::{
+    Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lease, Start,
+    Subscription,
+};
+use crate::event::{EventType, Fields};
+
+/// Longest wait for an answer of the server.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A host's view of one Redis server.
+pub struct RedisBus {
+    consumer: String,
+    link: Link,
+    /// Blocking reads hold up everything behind them: each subscription has its own
+    /// connection, taken out while it is in use, so that a dropped wait drops it too.
+    waiting: Mutex<HashMap<String, MultiplexedConnection>>,
+    scripts: Scripts,
+}
+
+struct Scripts {
+    fetch: Script,
+    commit: Script,
+    heartbeat: Script,
+    recover: Script,
+}
+
+impl Scripts {
+    fn new() -> Self {
+        macro_rules! script {
+            ($file:literal) => {
+                Script::new(concat!(
+                    include_str!("redis/prelude.lua"),
+                    include_str!($file)
+                ))
+            };
+        }
+        Self {
+            fetch: script!("redis/fetch.lua"),
+            commit: script!("redis/commit.lua"),
+            heartbeat: script!("redis/heartbeat.lua"),
+            recover: script!("redis/recover.lua"),
+        }
+    }
+}
+
+impl RedisBus {
+    /// A bus at `url`, shown as `name` in errors and logs. Connects at the first use.
+    ///
+    /// # Errors
+    /// When the URL cannot be read.
+    pub fn new(url: &str, name: &str, consumer: &str) -> Result<Self, BusError> {
+        Ok(Self {
+            consumer: consumer.to_owned(),
+            link: Link::new(url, name)?,
+            waiting: Mutex::default(),
+            scripts: Scripts::new(),
+        })
+    }
+
+    /// A call of a script with the arguments that every script begins with.
+    fn call<'a>(&self, script: &'a Script, subscription: &Subscription) -> ScriptInvocation<'a> {
+        let mut call = script.key(subscription.stream);
+        call.key(prefix(subscription.stream, &subscription.group))
+            .arg(subscription.group.as_str())
+            .arg(self.consumer.as_str())
+            .arg(millis(subscription.dedup_window).max(1))
+            .arg(Utc::now().to_rfc3339());
+        call
+    }
+
+    async fn run(
+        &self,
+        subscription: &Subscription,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<Value, BusError> {
+        self.link
+            .run(async |connection| call.invoke_async(connection).await)
+            .await
+            .map_err(|error| match error {
+                BusError::NoGroup { .. } => BusError::NoGroup {
+                    stream: subscription.stream.to_owned(),
+                    group: subscription.group.clone(),
+                },
+                BusError::Unavailable { .. } | BusError::Broken { .. } => error,
+            })
+    }
+
+    async fn beat(&self, subscription: &Subscription, lease: Duration) -> Result<usize, BusError> {
+        let mut call = self.call(&self.scripts.heartbeat, subscription);
+        call.arg(millis(lease));
+        let reply = self.run(subscription, &call).await?;
+        wire::count(&reply).map_err(|reason| self.link.broken(reason))
+    }
+
+    async fn range(&self, key: &str, after: EntryId, max: usize) -> Result<Vec<Entry>, BusError> {
+        let reply: Value = self
+            .link
+            .run(async |connection| {
+                redis::cmd("XRANGE")
+                    .arg(key)
+                    .arg(format!("({after}"))
+                    .arg("+")
+                    .arg("COUNT")
+                    .arg(max)
+                    .query_async(connection)
+                    .await
+            })
+            .await?;
+        wire::entries(reply).map_err(|reason| self.link.broken(reason))
+    }
+}
+
+#[async_trait]
+impl Bus for RedisBus {
+    async fn publish(&self, stream: &str, entries: Vec<Fields>) -> Result<Vec<EntryId>, BusError> {
+        let mut pipeline = redis::pipe();
+        pipeline.atomic();
+        for entry in &entries {
+            pipeline.xadd(stream, "*", &entry.0);
+        }
+        let ids: Vec<String> = self
+            .link
+            .run(async |connection| pipeline.query_async(connection).await)
+            .await?;
+        ids.iter()
+            .map(|id| {
+                EntryId::parse(id).ok_or_else(|| self.link.broken(format!("{id:?} for an id")))
+            })
+            .collect()
+    }
+
+    async fn read(&self, stream: &str, after: EntryId, max: usize) -> Result<Vec<Entry>, BusError> {
+        self.range(stream, after, max).await
+    }
+
+    async fn join(&self, subscription: &Subscription) -> Result<(), BusError> {
+        let start = match subscription.start {
+            Start::All => "0",
+            Start::New => "$",
+        };
+        let group = subscription.group.as_str();
+        self.link
+            .run(async |connection| {
+                let created: redis::RedisResult<()> = connection
+                    .xgroup_create_mkstream(subscription.stream, group, start)
+                    .await;
+                match created {
+                    Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
+                    other => other,
+                }
+            })
+            .await?;
+        self.heartbeat(subscription).await.map(|_| ())
+    }
+
+    async fn fetch(&self, subscription: &Subscription, max: usize) -> Result<Fetched, BusError> {
+        let paths: HashMap<&str, &[&str]> = subscription
+            .types
+            .iter()
+            .map(|kind| (kind.as_str(), kind.aggregate()))
+            .collect();
+        let paths =
+            serde_json::to_string(&paths).map_err(|error| self.link.broken(error.to_string()))?;
+        let mut call = self.call(&self.scripts.fetch, subscription);
+        call.arg(millis(subscription.lease))
+            .arg(max)
+            .arg(subscription.parked_limit)
+            .arg(paths);
+        let reply = self.run(subscription, &call).await?;
+        wire::fetched(reply).map_err(|reason| self.link.broken(reason))
+    }
+
+    async fn commit(
+        &self,
+        subscription: &Subscription,
+        commits: &[Commit],
+        advance: bool,
+    ) -> Result<Vec<Committed>, BusError> {
+        let mut call = self.call(&self.scripts.commit, subscription);
+        // KEYS 3 to 7: an output names its stream by number.
+        for stream in EventType::STREAMS {
+            call.key(stream);
+        }
+        call.arg(millis(subscription.lease)).arg(advance);
+        for commit in commits {
+            wire::push_commit(&mut call, commit)
+                .map_err(|error| self.link.broken(error.to_string()))?;
+        }
+        let reply = self.run(subscription, &call).await?;
+        wire::committed(reply).map_err(|reason| self.link.broken(reason))
+    }
+
+    async fn recover(
+        &self,
+        subscription: &Subscription,
+        held: &[Lease],
+    ) -> Result<Vec<Delivery>, BusError> {
+        let mut call = self.call(&self.scripts.recover, subscription);
+        for lease in held {
+            call.arg(lease.fence);
+        }
+        let reply = self.run(subscription, &call).await?;
+        wire::deliveries(reply).map_err(|reason| self.link.broken(reason))
+    }
+
+    async fn heartbeat(&self, subscription: &Subscription) -> Result<usize, BusError> {
+        self.beat(subscription, subscription.lease).await
+    }
+
+    async fn leave(&self, subscription: &Subscription) -> Result<(), BusError> {
+        self.beat(subscription, Duration::ZERO).await.map(|_| ())
+    }
+
+    async fn wait(
+        &self,
+        subscription: &Subscription,
+        cursor: EntryId,
+        at_most: Duration,
+    ) -> Result<(), BusError> {
+        let key = prefix(subscription.stream, &subscription.group);
+        let idle = self.waiting.lock().await.remove(&key);
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => self.link.open().await?,
+        };
+        connection.set_response_timeout(at_most + RESPONSE_TIMEOUT);
+        let _: Value = redis::cmd("XREAD")
+            .arg("COUNT")
+            .arg(1)
+            .arg("BLOCK")
+            .arg(millis(at_most).max(1))
+            .arg("STREAMS")
+            .arg(subscription.stream)
+            .arg(cursor.to_string())
+            .query_async(&mut connection)
+            .await
+            .map_err(|error| self.link.classify(&error))?;
+        self.waiting.lock().await.insert(key, connection);
+        Ok(())
+    }
+
+    async fn status(&self, stream: &'static str, group: &str) -> Result<GroupStatus, BusError> {
+        let prefix = prefix(stream, group);
+        let ((parked, lanes, hosts, dead_letters, duplicates), groups) = self
+            .link
+            .run(async |connection| {
+                let figures: (u64, u64, u64, u64, Option<u64>) = redis::pipe()
+                    .zcard(format!("{prefix}:wait"))
+                    .hlen(format!("{prefix}:lanes"))
+                    .zcard(format!("{prefix}:hosts"))
+                    .xlen(format!("{prefix}:dlq"))
+                    .hget(format!("{prefix}:meta"), "duplicates")
+                    .query_async(connection)
+                    .await?;
+                let exists: bool = connection.exists(stream).await?;
+                let groups = if exists {
+                    let reply: StreamInfoGroupsReply = connection.xinfo_groups(stream).await?;
+                    reply.groups
+                } else {
+                    Vec::new()
+                };
+                Ok((figures, groups))
+            })
+            .await?;
+        let info = groups.into_iter().find(|info| info.name == group);
+        Ok(GroupStatus {
+            stream: stream.to_owned(),
+            group: group.to_owned(),
+            exists: info.is_some(),
+            lag: info
+                .as_ref()
+                .and_then(|info| info.lag)
+                .map(|lag| lag as u64),
+            pending: info.map_or(0, |info| info.pending as u64),
+            parked,
+            lanes,
+            dead_letters,
+            duplicates: duplicates.unwrap_or(0),
+            hosts,
+        })
+    }
+
+    async fn dead_letters(
+        &self,
+        stream: &str,
+        group: &str,
+        after: EntryId,
+        max: usize,
+    ) -> Result<Vec<Entry>, BusError> {
+        self.range(&format!("{}:dlq", prefix(stream, group)), after, max)
+            .await
+    }
+
+    async fn advice(&self) -> Result<Vec<String>, BusError> {
+        self.link.advice().await
+    }
+}
+
+impl fmt::Debug for RedisBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisBus")
+            .field("consumer", &self.consumer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The braces are a hash tag: in a cluster all keys of a group share the stream's slot.
+fn prefix(stream: &str, group: &str) -> String {
+    format!("{{{stream}}}:{group}")
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

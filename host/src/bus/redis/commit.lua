@@ -1,0 +1,103 @@
+-- ARGV: group, consumer, window, now as text, lease, advance, then for each commit:
+--   lane, entry, fence, event_id or '', verdict
+--   done:    dead letter or '', outputs, then for each: index in KEYS, fields, names and values
+--   retry:   delay in milliseconds, history
+--   release: nothing more
+-- Every check of a commit comes before its first write: Redis does not roll back. The first
+-- write is one that Redis refuses when its memory is full, so that none of the others is done.
+local lease, advance = tonumber(ARGV[5]), ARGV[6] == '1'
+local at = 7
+
+local function take()
+  at = at + 1
+  return ARGV[at - 1]
+end
+
+redis.call('ZADD', HOSTS, now + lease, consumer)
+
+local function next_of(lane)
+  if advance then
+    return take_head(lane) or false
+  end
+  if redis.call('ZRANGEBYLEX', WAIT, '[' .. lane .. '\0', '(' .. lane .. '\1', 'LIMIT', 0, 1)[1] then
+    redis.call('HSET', LANES, lane, '')
+    redis.call('ZADD', READY, now, lane)
+  else
+    redis.call('HDEL', LANES, lane)
+    redis.call('ZREM', READY, lane)
+  end
+  return false
+end
+
+local function append(output)
+  redis.call('XADD', KEYS[output.key], '*', unpack(output.fields))
+end
+
+local function bury(id, reason)
+  local entry = redis.call('XRANGE', stream, id, id)[1]
+  local fields = entry and entry[2] or {}
+  fields[#fields + 1] = 'hothouse'
+  fields[#fields + 1] = reason
+  redis.call('XADD', DLQ, '*', unpack(fields))
+end
+
+local function finish(lane, id, event_id, verdict)
+  if event_id ~= '' then
+    redis.call('HSET', DONE, event_id, id)
+    redis.call('PEXPIRE', DONE, 2 * window)
+  end
+  for _, output in ipairs(verdict.outputs) do
+    append(output)
+  end
+  if verdict.dead_letter ~= '' then
+    bury(id, verdict.dead_letter)
+  end
+  forget(lane, id)
+end
+
+local function read_verdict()
+  local kind = take()
+  if kind == 'retry' then
+    return { kind = kind, delay = tonumber(take()), history = take() }
+  elseif kind == 'release' then
+    return { kind = kind }
+  end
+  local verdict = { kind = kind, dead_letter = take(), outputs = {} }
+  for i = 1, tonumber(take()) do
+    local output = { key = tonumber(take()), fields = {} }
+    for j = 1, 2 * tonumber(take()) do
+      output.fields[j] = take()
+    end
+    verdict.outputs[i] = output
+  end
+  return verdict
+end
+
+local replies = {}
+while at <= #ARGV do
+  local lane, id, fence, event_id = take(), take(), take(), take()
+  local verdict = read_verdict()
+  local held_by, held_id, held_fence, attempt = parse(redis.call('HGET', LANES, lane) or '')
+  local mine = held_by == consumer and held_id == id and held_fence == fence
+  local reply
+  if not mine then
+    local before = event_id ~= '' and is_done(event_id)
+    reply = { before and 'duplicate' or 'superseded', false }
+  elseif verdict.kind == 'retry' then
+    park(lane, id, now + verdict.delay)
+    redis.call('HSET', TRY, id, attempt .. '|' .. verdict.history)
+    reply = { 'applied', false }
+  elseif verdict.kind == 'release' then
+    park(lane, id, now)
+    reply = { 'applied', false }
+  elseif event_id ~= '' and is_done(event_id) then
+    redis.call('HINCRBY', META, 'duplicates', 1)
+    forget(lane, id)
+    reply = { 'duplicate', next_of(lane) }
+  else
+    finish(lane, id, event_id, verdict)
+    reply = { 'applied', next_of(lane) }
+  end
+  replies[#replies + 1] = reply
+end
+return replies

@@ -1,0 +1,82 @@
+-- ARGV: group, consumer, window, now as text, lease, max, parked limit, types (JSON: type -> paths)
+local lease, max, parked_limit = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local types = cjson.decode(ARGV[8])
+
+redis.call('ZADD', HOSTS, now + lease, consumer)
+
+local function aggregate(data, paths)
+  if type(data) ~= 'table' then
+    data = data and json(data)
+  end
+  for _, path in ipairs(paths) do
+    local value = data
+    for key in string.gmatch(path, '[^.]+') do
+      value = type(value) == 'table' and value[key] or nil
+    end
+    if value ~= nil and value ~= cjson.null then
+      return uuid(value)
+    end
+  end
+end
+
+local deliveries = {}
+
+for _, lane in ipairs(redis.call('ZRANGEBYSCORE', READY, '-inf', now, 'LIMIT', 0, max)) do
+  local delivery = take_head(lane)
+  if delivery then
+    deliveries[#deliveries + 1] = delivery
+  end
+end
+
+local more = 0
+local cursor
+local room = max - #deliveries
+if room > 0 and redis.call('ZCARD', WAIT) < parked_limit then
+  local reply = redis.call('XREADGROUP', 'GROUP', group, 'hothouse', 'COUNT', room, 'STREAMS', stream, '>')
+  local entries = reply and reply[1] and reply[1][2] or {}
+  local skipped = {}
+  for _, entry in ipairs(entries) do
+    local id, fields = entry[1], entry[2]
+    local by_name = map(fields)
+    local kind, event_id, data = envelope(by_name)
+    local for_others = by_name.target_group and by_name.target_group ~= group
+    if for_others or (type(kind) == 'string' and not types[kind]) then
+      skipped[#skipped + 1] = id
+    elseif event_id and is_done(event_id) then
+      redis.call('HINCRBY', META, 'duplicates', 1)
+      skipped[#skipped + 1] = id
+    else
+      local lane = type(kind) == 'string' and aggregate(data, types[kind]) or '!' .. id
+      if redis.call('HEXISTS', LANES, lane) == 1 then
+        redis.call('ZADD', WAIT, 0, waiting(lane, id))
+      else
+        deliveries[#deliveries + 1] = deliver(lane, id, fields)
+      end
+    end
+    cursor = id
+  end
+  if #skipped > 0 then
+    redis.call('XACK', stream, group, unpack(skipped))
+  end
+  if cursor then
+    more = 1
+    redis.call('HSET', META, 'cursor', cursor)
+  end
+end
+
+if not cursor then
+  for _, info in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+    local by_name = map(info)
+    if by_name.name == group then
+      cursor = by_name['last-delivered-id']
+    end
+  end
+end
+
+local next_due = -1
+local first = redis.call('ZRANGE', READY, 0, 0, 'WITHSCORES')
+if first[2] then
+  next_due = math.max(0, tonumber(first[2]) - now)
+end
+
+return { deliveries, next_due, more, cursor or '0-0' }

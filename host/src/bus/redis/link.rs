@@ -1,0 +1,162 @@
+//! One connection to a Redis server that is made again after it broke, and what the server's
+//! errors mean to a host.
+
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult};
+use tokio::sync::Mutex;
+
+use super::RESPONSE_TIMEOUT;
+use crate::bus::BusError;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Oldest server whose scripts see what ours need (`XINFO GROUPS` with `lag`, atomic `TIME`).
+const OLDEST_SERVER: (u64, u64) = (7, 0);
+
+/// What a server says while it can't serve for now.
+const PASSING: [&str; 9] = [
+    "LOADING",
+    "READONLY",
+    "OOM",
+    "MISCONF",
+    "BUSY",
+    "CLUSTERDOWN",
+    "MASTERDOWN",
+    "TRYAGAIN",
+    "NOREPLICAS",
+];
+
+pub(super) struct Link {
+    client: Client,
+    name: String,
+    connection: Mutex<Option<MultiplexedConnection>>,
+}
+
+impl Link {
+    pub(super) fn new(url: &str, name: &str) -> Result<Self, BusError> {
+        let client = Client::open(url).map_err(|error| BusError::Broken {
+            bus: name.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            client,
+            name: name.to_owned(),
+            connection: Mutex::new(None),
+        })
+    }
+
+    /// Runs commands on the shared connection. Any error but a plain answer of the server
+    /// closes it: after a time-out the replies that follow could belong to anything.
+    pub(super) async fn run<T>(
+        &self,
+        commands: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
+    ) -> Result<T, BusError> {
+        let mut connection = self.shared().await?;
+        match commands(&mut connection).await {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                if !matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension) {
+                    self.connection.lock().await.take();
+                }
+                Err(self.classify(&error))
+            }
+        }
+    }
+
+    async fn shared(&self) -> Result<MultiplexedConnection, BusError> {
+        let mut slot = self.connection.lock().await;
+        if let Some(connection) = &*slot {
+            return Ok(connection.clone());
+        }
+        let connection = self.open().await?;
+        Ok(slot.insert(connection).clone())
+    }
+
+    /// A new connection.
+    pub(super) async fn open(&self) -> Result<MultiplexedConnection, BusError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT));
+        self.client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .map_err(|error| self.classify(&error))
+    }
+
+    pub(super) fn classify(&self, error: &RedisError) -> BusError {
+        let code = error.code();
+        if code == Some("NOGROUP") {
+            return BusError::NoGroup {
+                stream: String::new(),
+                group: String::new(),
+            };
+        }
+        let answered = matches!(
+            error.kind(),
+            ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed
+        );
+        if answered && !code.is_some_and(|code| PASSING.contains(&code)) {
+            return self.broken(error.to_string());
+        }
+        BusError::Unavailable {
+            bus: self.name.clone(),
+            reason: error.to_string(),
+        }
+    }
+
+    pub(super) fn broken(&self, reason: String) -> BusError {
+        BusError::Broken {
+            bus: self.name.clone(),
+            reason,
+        }
+    }
+
+    /// What of the server's settings is unsafe for this use.
+    pub(super) async fn advice(&self) -> Result<Vec<String>, BusError> {
+        let (info, settings): (redis::InfoDict, std::collections::HashMap<String, String>) = self
+            .run(async |connection| {
+                let info = redis::cmd("INFO")
+                    .arg("server")
+                    .query_async(connection)
+                    .await?;
+                let settings = redis::cmd("CONFIG")
+                    .arg("GET")
+                    .arg(&["appendonly", "appendfsync", "maxmemory-policy"][..])
+                    .query_async(connection)
+                    .await?;
+                Ok((info, settings))
+            })
+            .await?;
+        let mut advice = Vec::new();
+        let version: String = info.get("redis_version").unwrap_or_default();
+        let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+        let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+        if found < OLDEST_SERVER {
+            advice.push(format!(
+                "the server is Redis {version}: Hothouse needs 7.0 or newer"
+            ));
+        }
+        let setting = |name: &str| settings.get(name).map_or("", String::as_str);
+        if setting("appendonly") == "no" {
+            advice.push(
+                "appendonly is off: a restart of Redis loses events. Set `appendonly yes`".into(),
+            );
+        } else if setting("appendfsync") != "always" {
+            advice.push(format!(
+                "appendfsync is {}: a crash of Redis can lose up to a second of events. \
+                 Set `appendfsync always` where none may be lost",
+                setting("appendfsync")
+            ));
+        }
+        if setting("maxmemory-policy") != "noeviction" {
+            advice.push(format!(
+                "maxmemory-policy is {}: Redis may drop streams when memory is short. \
+                 Set `maxmemory-policy noeviction`",
+                setting("maxmemory-policy")
+            ));
+        }
+        Ok(advice)
+    }
+}

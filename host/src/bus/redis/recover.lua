@@ -1,0 +1,18 @@
+-- ARGV: group, consumer, window, now as text, then the fences that the host knows of.
+local known = {}
+for i = 5, #ARGV do
+  known[ARGV[i]] = true
+end
+
+local found = {}
+local lanes = redis.call('HGETALL', LANES)
+for i = 1, #lanes, 2 do
+  local lane = lanes[i]
+  local held_by, id, fence, attempt = parse(lanes[i + 1])
+  if held_by == consumer and not known[fence] then
+    local entry = redis.call('XRANGE', stream, id, id)[1]
+    local fields = entry and entry[2] or {}
+    found[#found + 1] = { id, lane, tonumber(fence), tonumber(attempt), history_of(id), fields }
+  end
+end
+return found

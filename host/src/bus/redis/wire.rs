@@ -1,0 +1,171 @@
+//! Arguments of the scripts and their replies, as values.
+
+use std::time::Duration;
+
+use redis::{ScriptInvocation, Value};
+
+use super::millis;
+use crate::bus::{
+    Attempt, Commit, Committed, Delivery, Entry, EntryId, Fetched, Lane, Lease, Verdict,
+};
+use crate::event::Fields;
+
+/// Keys that a commit has before the streams.
+const KEYS_BEFORE_STREAMS: usize = 2;
+
+type Parsed<T> = Result<T, String>;
+
+pub(super) fn push_commit(
+    call: &mut ScriptInvocation<'_>,
+    commit: &Commit,
+) -> Result<(), serde_json::Error> {
+    call.arg(commit.lease.lane.as_str())
+        .arg(commit.lease.entry.to_string())
+        .arg(commit.lease.fence)
+        .arg(commit.event_id.map(|id| id.to_string()).unwrap_or_default());
+    match &commit.verdict {
+        Verdict::Done {
+            outputs,
+            dead_letter,
+        } => {
+            let dead_letter = match dead_letter {
+                Some(dead_letter) => serde_json::to_string(dead_letter)?,
+                None => String::new(),
+            };
+            call.arg("done").arg(dead_letter).arg(outputs.len());
+            for output in outputs {
+                // Lua counts from 1.
+                call.arg(KEYS_BEFORE_STREAMS + 1 + output.event_type.stream_index())
+                    .arg(output.fields.0.len());
+                for (name, value) in &output.fields.0 {
+                    call.arg(name.as_slice()).arg(value.as_slice());
+                }
+            }
+        }
+        Verdict::Retry { after, history } => {
+            call.arg("retry")
+                .arg(millis(*after))
+                .arg(serde_json::to_string(history)?);
+        }
+        Verdict::Release => {
+            call.arg("release");
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn count(value: &Value) -> Parsed<usize> {
+    match value {
+        Value::Int(number) => usize::try_from(*number).map_err(|e| e.to_string()),
+        other => Err(format!("expected a number, found {other:?}")),
+    }
+}
+
+pub(super) fn fetched(value: Value) -> Parsed<Fetched> {
+    let [found, next_due, more, cursor] = array(value)?;
+    let next_due = match next_due {
+        Value::Int(ms) => u64::try_from(ms).ok().map(Duration::from_millis),
+        other => return Err(format!("expected a time, found {other:?}")),
+    };
+    Ok(Fetched {
+        deliveries: deliveries(found)?,
+        next_due,
+        more: count(&more)? == 1,
+        cursor: entry_id(cursor)?,
+    })
+}
+
+pub(super) fn deliveries(value: Value) -> Parsed<Vec<Delivery>> {
+    list(value)?.into_iter().map(delivery).collect()
+}
+
+pub(super) fn committed(value: Value) -> Parsed<Vec<Committed>> {
+    list(value)?
+        .into_iter()
+        .map(|reply| {
+            let [kind, next] = array(reply)?;
+            let next = match next {
+                Value::Nil => None,
+                next => Some(Box::new(delivery(next)?)),
+            };
+            match bytes(kind)?.as_slice() {
+                b"applied" => Ok(Committed::Applied(next)),
+                b"duplicate" => Ok(Committed::Duplicate(next)),
+                b"superseded" => Ok(Committed::Superseded),
+                other => Err(format!("unknown answer {other:?} to a commit")),
+            }
+        })
+        .collect()
+}
+
+pub(super) fn entries(value: Value) -> Parsed<Vec<Entry>> {
+    list(value)?
+        .into_iter()
+        .map(|entry| {
+            let [id, fields] = array(entry)?;
+            Ok(Entry {
+                id: entry_id(id)?,
+                fields: pairs(fields)?,
+            })
+        })
+        .collect()
+}
+
+fn delivery(value: Value) -> Parsed<Delivery> {
+    let [id, lane, fence, attempt, history, fields] = array(value)?;
+    let history = bytes(history)?;
+    let history: Vec<Attempt> = if history.is_empty() {
+        Vec::new()
+    } else {
+        serde_json::from_slice(&history).map_err(|e| format!("history of attempts: {e}"))?
+    };
+    Ok(Delivery {
+        lease: Lease {
+            entry: entry_id(id)?,
+            lane: Lane(text(lane)?),
+            fence: count(&fence)? as u64,
+        },
+        fields: pairs(fields)?,
+        attempt: u32::try_from(count(&attempt)?).map_err(|e| e.to_string())?,
+        history,
+    })
+}
+
+fn pairs(value: Value) -> Parsed<Fields> {
+    let mut values = list(value)?.into_iter();
+    let mut fields = Fields::default();
+    while let (Some(name), Some(value)) = (values.next(), values.next()) {
+        fields.0.push((bytes(name)?, bytes(value)?));
+    }
+    Ok(fields)
+}
+
+fn entry_id(value: Value) -> Parsed<EntryId> {
+    let id = text(value)?;
+    EntryId::parse(&id).ok_or_else(|| format!("{id:?} is no entry id"))
+}
+
+fn text(value: Value) -> Parsed<String> {
+    String::from_utf8(bytes(value)?).map_err(|e| e.to_string())
+}
+
+fn bytes(value: Value) -> Parsed<Vec<u8>> {
+    match value {
+        Value::BulkString(bytes) => Ok(bytes),
+        Value::SimpleString(text) => Ok(text.into_bytes()),
+        other => Err(format!("expected bytes, found {other:?}")),
+    }
+}
+
+fn list(value: Value) -> Parsed<Vec<Value>> {
+    match value {
+        Value::Array(values) => Ok(values),
+        Value::Nil => Ok(Vec::new()),
+        other => Err(format!("expected a list, found {other:?}")),
+    }
+}
+
+fn array<const N: usize>(value: Value) -> Parsed<[Value; N]> {
+    <[Value; N]>::try_from(list(value)?)
+        .map_err(|found| format!("expected {N} values, found {}", found.len()))
+}

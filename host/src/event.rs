@@ -1,0 +1,76 @@
+//! The event contract: envelope, the thirteen types, `discovery.failed`, and the codec
+//! between stream entries and events. No IO.
+//!
+//! Source: `reference/events.md` of the design; the rules beyond it are in `docs/adr/`.
+
+mod codec;
+mod envelope;
+mod id;
+mod kind;
+mod payload;
+
+pub use codec::{Malformed, Salvaged, decode, decode_json, encode};
+pub use envelope::{Envelope, ParseTimestampError, parse_timestamp};
+pub use id::{Id, ParseIdError};
+pub use kind::EventType;
+pub use payload::{
+    AgentExecutionCompleted, AgentExecutionFailed, AgentExecutionStarted, BlastRadius,
+    DetectedStack, DiscoveryCompleted, DiscoveryFailed, DiscoveryStarted, Extra,
+    FeatureRequestCreated, Payload, PayloadError, Phase, PlanningCompleted, PlanningStarted,
+    PrCreated, PrMerged, RepoConnected, RepoSyncCompleted, RepoSyncStarted, SyncTrigger, SyncType,
+    TokenUsage,
+};
+
+/// One event, decoded and found to meet the contract.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Who, when, and what it belongs to.
+    pub envelope: Envelope,
+    /// What happened, typed.
+    pub payload: Payload,
+    /// The text that `payload` was parsed from, for handlers that take an event as it is.
+    pub data: String,
+}
+
+impl Event {
+    /// An event to append. `data` is made from the payload.
+    ///
+    /// # Errors
+    /// When the payload does not serialise, which no payload of the contract does.
+    pub fn new(envelope: Envelope, payload: Payload) -> Result<Self, serde_json::Error> {
+        let data = payload.to_data()?;
+        Ok(Self {
+            envelope,
+            payload,
+            data,
+        })
+    }
+}
+
+/// The fields of one stream entry, in order, as bytes: Redis promises no more than that.
+/// Where a name comes twice, the last one counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields(pub Vec<(Vec<u8>, Vec<u8>)>);
+
+impl Fields {
+    /// The value of a field.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name.as_bytes())
+            .map(|(_, value)| value.as_slice())
+    }
+
+    /// Adds a field at the end.
+    pub fn push(&mut self, name: &str, value: impl Into<Vec<u8>>) {
+        self.0.push((name.as_bytes().to_vec(), value.into()));
+    }
+
+    /// Bytes of all names and values.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(k, v)| k.len() + v.len()).sum()
+    }
+}

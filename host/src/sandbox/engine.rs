@@ -1,0 +1,235 @@
+//! The engine's settings and what guests are linked to.
+//!
+//! Settings and their reasons: `docs/adr/0005-sandbox-settings.md`.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasData, HasSelf, Linker, ResourceTable};
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store,
+};
+use wasmtime_wasi::cli::{WasiCli, WasiCliView};
+use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock, WasiClocks, WasiClocksView};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiView};
+
+use super::bindings::logging;
+use super::journal::Journal;
+use super::{Limits, LoadError, REPOSITORY_PATH, State};
+
+/// Between two yields to the runtime, in fuel: a busy guest is stopped by its time limit
+/// within this much.
+const YIELD_INTERVAL: u64 = 100_000;
+
+/// What a guest may pass to the host in one call beyond its output limit, in bytes.
+const HOSTCALL_SLACK: usize = 64 * 1024;
+
+/// Handles and host resources of one run.
+const MAX_RESOURCES: usize = 1024;
+
+/// Random bytes of one call.
+const MAX_RANDOM: u64 = 64 * 1024;
+
+/// Core instances, memories and tables that one component may have. Rust components have
+/// three, one and two.
+const CORE_INSTANCES: u32 = 16;
+const MEMORIES: u32 = 2;
+const TABLES: u32 = 8;
+
+/// What the linker offers, by package and interface. Everything else is refused by name at
+/// load.
+const GRANTED: [&str; 20] = [
+    "hothouse:agent/types",
+    "hothouse:agent/logging",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/stderr",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:cli/terminal-stderr",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:random/",
+];
+
+pub(super) fn engine(slots: u32) -> wasmtime::Result<Engine> {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        .total_stacks(slots)
+        .total_core_instances(slots * CORE_INSTANCES)
+        .total_memories(slots * MEMORIES)
+        .total_tables(slots * TABLES)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .linear_memory_keep_resident(1 << 20)
+        .table_keep_resident(64 << 10);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .consume_fuel(true)
+        .cranelift_opt_level(OptLevel::Speed)
+        .max_wasm_stack(512 << 10)
+        .async_stack_size(2 << 20)
+        .wasm_relaxed_simd(false)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(16));
+    Engine::new(&config)
+}
+
+pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
+    Component::from_binary(engine, bytes).map_err(|error| {
+        LoadError::NotAComponent(crate::failure::clean(&format!("{error:#}"), 300))
+    })
+}
+
+pub(super) fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec<String>) {
+    let component = component.component_type();
+    let imports = component
+        .imports(engine)
+        .map(|(name, item)| match item.ty {
+            // A lone function or value has no package to tell where it is from.
+            ComponentItem::ComponentInstance(_) => name.to_owned(),
+            _ => format!("{name} (not an interface)"),
+        })
+        .collect();
+    let exports = component
+        .exports(engine)
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    (imports, exports)
+}
+
+pub(super) fn is_granted(import: &str) -> bool {
+    let interface = import.split('@').next().unwrap_or(import);
+    GRANTED
+        .iter()
+        .any(|granted| match granted.strip_suffix('/') {
+            Some(package) => interface.split('/').next() == Some(package),
+            None => interface == *granted,
+        })
+}
+
+/// Interface by interface, so that nothing comes along unasked: no sockets, no HTTP.
+pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
+    use wasmtime_wasi_io::bindings::wasi::io;
+
+    let mut linker = Linker::new(engine);
+    let l = &mut linker;
+    logging::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
+    io::error::add_to_linker::<State, HasIo>(l, |state| state.ctx().table)?;
+    io::poll::add_to_linker::<State, HasIo>(l, |state| state.ctx().table)?;
+    io::streams::add_to_linker::<State, HasIo>(l, |state| state.ctx().table)?;
+    cli::environment::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::exit::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_input::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_output::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
+    clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
+    filesystem::preopens::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
+    filesystem::types::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
+    random::random::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
+    random::insecure::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
+    random::insecure_seed::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
+    Ok(linker)
+}
+
+struct HasIo;
+
+impl HasData for HasIo {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
+/// No arguments, no environment, no input, no network; output goes to the journal. Files are
+/// those of the repository, where one is granted.
+pub(super) fn wasi(journal: &Journal, repository: Option<&Path>) -> wasmtime::Result<WasiCtx> {
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(journal.stdout())
+        .stderr(journal.stderr())
+        .wall_clock(CoarseClock)
+        .monotonic_clock(CoarseClock::starting_now())
+        .max_random_size(MAX_RANDOM)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false);
+    if let Some(repository) = repository {
+        wasi.preopened_dir(repository, REPOSITORY_PATH, FsPerms::ReadOnly)?;
+    }
+    Ok(wasi.build())
+}
+
+pub(super) fn table() -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(MAX_RESOURCES);
+    table
+}
+
+pub(super) fn limit(store: &mut Store<State>, limits: &Limits) -> wasmtime::Result<()> {
+    store.limiter(|state| &mut state.limiter);
+    store.set_fuel(limits.fuel)?;
+    store.fuel_async_yield_interval(Some(YIELD_INTERVAL))?;
+    store.set_hostcall_fuel(limits.output_bytes.saturating_add(HOSTCALL_SLACK));
+    store.set_max_component_handles(MAX_RESOURCES);
+    Ok(())
+}
+
+/// A millisecond is as fine as a guest sees time: too coarse to time the host's caches.
+const COARSE: Duration = Duration::from_millis(1);
+
+struct CoarseClock;
+
+impl CoarseClock {
+    fn starting_now() -> CoarseMonotonic {
+        CoarseMonotonic(std::time::Instant::now())
+    }
+}
+
+impl HostWallClock for CoarseClock {
+    fn resolution(&self) -> Duration {
+        COARSE
+    }
+
+    fn now(&self) -> Duration {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        coarse(since.unwrap_or_default())
+    }
+}
+
+struct CoarseMonotonic(std::time::Instant);
+
+impl HostMonotonicClock for CoarseMonotonic {
+    fn resolution(&self) -> u64 {
+        nanos(COARSE)
+    }
+
+    fn now(&self) -> u64 {
+        nanos(coarse(self.0.elapsed()))
+    }
+}
+
+fn coarse(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
