@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use crate::compose;
 use crate::language::Language;
 use crate::manifest::{cargo_members, go_members, npm_members, pnpm_members};
-use crate::tree::{Tree, joined, split};
+use crate::tree::{Tree, is_beside_services, joined, split};
 
 /// More would say nothing.
 const MOST: usize = 100;
@@ -92,11 +92,15 @@ fn workspace_members(tree: &Tree) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for pattern in &patterns {
         let pattern = plain(pattern);
+        // The root is a member of its own workspace: no service beside the others.
+        if pattern.is_empty() {
+            continue;
+        }
         // `libs/*` and `libs/**`; a `*` anywhere else is rare enough.
         let folder = pattern.trim_end_matches('*');
         if folder.len() < pattern.len() {
             names.extend(code_in(tree, folder.trim_end_matches('/')));
-        } else if !folder.is_empty() && has_code(tree, folder) {
+        } else if !is_beside_services(folder) && has_code(tree, folder) {
             names.insert(split(folder).1.to_lowercase());
         }
     }

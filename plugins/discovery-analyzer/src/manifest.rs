@@ -9,7 +9,7 @@ mod python;
 use std::collections::BTreeSet;
 
 use crate::language::Language;
-use crate::tree::{Tree, split};
+use crate::tree::{Tree, is_beside_services, split};
 
 pub(crate) use cargo::workspace_members as cargo_members;
 pub(crate) use go::workspace_members as go_members;
@@ -33,10 +33,11 @@ pub(crate) struct Manifest {
 type Parsed = Option<BTreeSet<String>>;
 type Parse = fn(&str) -> Parsed;
 
-/// Reads the manifests of a repository.
+/// Reads the manifests of a repository, without those of its tests and examples.
 pub(crate) fn read_all(tree: &Tree) -> Vec<Manifest> {
     let mut found: Vec<_> = tree
         .files()
+        .filter(|path| !is_beside_services(path))
         .filter_map(|path| Some((path, kind(split(path).1)?)))
         .collect();
     found.sort_by_key(|&(path, _)| (path.matches('/').count(), path));

@@ -162,3 +162,14 @@ pub(crate) fn joined(folder: &str, name: &str) -> String {
 pub(crate) fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
+
+/// Whether a path is in a folder of tests or examples: it says nothing of the services.
+pub(crate) fn is_beside_services(path: &str) -> bool {
+    let (folder, _) = split(path);
+    folder.split('/').any(|part| {
+        matches!(
+            part,
+            "demo" | "demos" | "example" | "examples" | "fixtures" | "test" | "testdata" | "tests"
+        )
+    })
+}

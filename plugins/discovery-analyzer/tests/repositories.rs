@@ -344,6 +344,29 @@ fn scripts_beside_a_service_do_not_decide_its_language() {
 }
 
 #[test]
+fn examples_and_tests_do_not_decide_what_a_service_is_built_with() {
+    let boundaries = assert_stack(
+        &[
+            (
+                "Cargo.toml",
+                "[workspace]\nmembers = [\".\", \"host\", \"tests/guests\"]\n",
+            ),
+            ("host/Cargo.toml", "[dependencies]\nrusqlite = \"0.40\"\n"),
+            ("host/src/main.rs", ""),
+            (
+                "tests/guests/Cargo.toml",
+                "[dependencies]\naxum = \"0.8\"\n",
+            ),
+            ("tests/guests/src/lib.rs", ""),
+            ("demo/shop/package.json", r#"{"dependencies": {"pg": "8"}}"#),
+        ],
+        ["rust", "none", "sqlite"],
+    );
+
+    assert_eq!(boundaries, ["host"]);
+}
+
+#[test]
 fn an_empty_repository_is_unknown_and_risky() {
     let report = analyze(repository(&[]).path());
 

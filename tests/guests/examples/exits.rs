@@ -1,4 +1,5 @@
-//! Ends its process with status 3, where a result was due.
+//! Ends its process with status 3, where a result was due. WASI 0.2 passes on only that it
+//! is not 0, so the host sees 1.
 //!
 //! World `agent`. Must fail as `trap`.
 
