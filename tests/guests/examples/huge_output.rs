@@ -1,4 +1,4 @@
-//! Returns 8 MiB of JSON, for which it needs some 32 MiB of memory.
+//! Returns 8 MiB of JSON, for which it needs some 35 MiB of memory.
 //!
 //! World `agent`. Must fail as `output_limit`.
 
