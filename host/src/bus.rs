@@ -139,6 +139,8 @@ pub struct Fetched {
     pub next_due: Option<Duration>,
     /// Whether the fetch read anything: where it did, there may be more.
     pub more: bool,
+    /// Whether reading stopped because too much waits ([`Subscription::parked_limit`]).
+    pub full: bool,
     /// Last entry that the group has read, for [`Bus::wait`].
     pub cursor: EntryId,
 }

@@ -32,21 +32,6 @@ pub struct Event {
     pub data: String,
 }
 
-impl Event {
-    /// An event to append. `data` is made from the payload.
-    ///
-    /// # Errors
-    /// When the payload does not serialise, which no payload of the contract does.
-    pub fn new(envelope: Envelope, payload: Payload) -> Result<Self, serde_json::Error> {
-        let data = payload.to_data()?;
-        Ok(Self {
-            envelope,
-            payload,
-            data,
-        })
-    }
-}
-
 /// The fields of one stream entry, in order, as bytes: Redis promises no more than that.
 /// Where a name comes twice, the last one counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

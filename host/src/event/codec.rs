@@ -36,6 +36,22 @@ pub struct Salvaged {
     pub generation: u32,
 }
 
+impl Salvaged {
+    /// Of an event that is whole, and refused for another reason.
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        let envelope = &event.envelope;
+        Self {
+            event_id: Some(envelope.event_id),
+            event_type: Some(envelope.event_type),
+            correlation_id: envelope.correlation_id,
+            subject: event.payload.failed_as().map(|(_, subject)| subject),
+            execution_plan_id: None,
+            generation: envelope.generation,
+        }
+    }
+}
+
 /// The envelope and data as texts, from either form.
 struct Texts<'a> {
     event_id: &'a str,
@@ -134,10 +150,9 @@ pub fn decode_json(json: &str) -> Result<Event, Malformed> {
     check(&texts).map_err(|reason| malformed(reason, salvage_texts(&texts)))
 }
 
-/// Encodes an event as a flat entry.
+/// Encodes an envelope and its data as a flat entry.
 #[must_use]
-pub fn encode(event: &Event) -> Fields {
-    let envelope = &event.envelope;
+pub fn encode(envelope: &Envelope, data: &str) -> Fields {
     let mut fields = Fields::default();
     fields.push("event_id", envelope.event_id.to_string());
     fields.push("type", envelope.event_type.as_str());
@@ -159,7 +174,7 @@ pub fn encode(event: &Event) -> Fields {
     if envelope.generation > 0 {
         fields.push("generation", envelope.generation.to_string());
     }
-    fields.push("data", event.data.as_str());
+    fields.push("data", data);
     fields
 }
 

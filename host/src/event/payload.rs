@@ -57,6 +57,12 @@ macro_rules! payloads {
                 match self { $( Self::$name(_) => EventType::$name, )* }
             }
 
+            /// Its fields that the contract doesn't name.
+            #[must_use]
+            pub fn extra(&self) -> &Extra {
+                match self { $( Self::$name(data) => &data.extra, )* }
+            }
+
             /// The JSON text of it.
             ///
             /// # Errors
@@ -169,6 +175,22 @@ payloads! {
         pull_request_id: Id,
         merged_by: Id,
         merge_commit_sha: String,
+    }
+}
+
+impl Payload {
+    /// The type of the event that says that handling this one failed, and the id that it
+    /// names. None where the contract has no such type.
+    #[must_use]
+    pub fn failed_as(&self) -> Option<(EventType, Id)> {
+        let kind = self.event_type().failed()?;
+        if let Self::AgentExecutionStarted(data) = self {
+            Some((kind, data.agent_execution_id))
+        } else if let Self::DiscoveryStarted(data) = self {
+            Some((kind, data.repository_id))
+        } else {
+            None
+        }
     }
 }
 

@@ -123,7 +123,13 @@ fn emitted(event: NewEvent, emits: &[EventType]) -> Result<(EventType, String), 
             "emitted {event_type:?}, which its manifest does not list under `emits`"
         )));
     };
-    Payload::parse(kind, &data).map_err(|error| violation(format!("emitted {kind}: {error}")))?;
+    let payload = Payload::parse(kind, &data)
+        .map_err(|error| violation(format!("emitted {kind}: {error}")))?;
+    if payload.extra().contains_key("hothouse") {
+        return Err(violation(format!(
+            "emitted {kind} with data.hothouse, which is the host's"
+        )));
+    }
     Ok((kind, data))
 }
 

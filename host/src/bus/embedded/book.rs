@@ -52,7 +52,8 @@ impl Book<'_> {
         }
         fetched.cursor = self.cursor()?;
         let room = max - fetched.deliveries.len();
-        if room > 0 && self.parked()? < self.subscription.parked_limit {
+        fetched.full = self.parked()? >= self.subscription.parked_limit;
+        if room > 0 && !fetched.full {
             for (id, fields) in super::read(self.db, self.stream(), fetched.cursor, room)? {
                 fetched.cursor = id;
                 fetched.more = true;

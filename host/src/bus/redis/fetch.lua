@@ -31,7 +31,8 @@ end
 local more = 0
 local cursor
 local room = max - #deliveries
-if room > 0 and redis.call('ZCARD', WAIT) < parked_limit then
+local full = redis.call('ZCARD', WAIT) >= parked_limit and 1 or 0
+if room > 0 and full == 0 then
   local reply = redis.call('XREADGROUP', 'GROUP', group, 'hothouse', 'COUNT', room, 'STREAMS', stream, '>')
   local entries = reply and reply[1] and reply[1][2] or {}
   local skipped = {}
@@ -79,4 +80,4 @@ if first[2] then
   next_due = math.max(0, tonumber(first[2]) - now)
 end
 
-return { deliveries, next_due, more, cursor or '0-0' }
+return { deliveries, next_due, more, full, cursor or '0-0' }

@@ -62,7 +62,7 @@ pub(super) fn count(value: &Value) -> Parsed<usize> {
 }
 
 pub(super) fn fetched(value: Value) -> Parsed<Fetched> {
-    let [found, next_due, more, cursor] = array(value)?;
+    let [found, next_due, more, full, cursor] = array(value)?;
     let next_due = match next_due {
         Value::Int(ms) => u64::try_from(ms).ok().map(Duration::from_millis),
         other => return Err(format!("expected a time, found {other:?}")),
@@ -71,6 +71,7 @@ pub(super) fn fetched(value: Value) -> Parsed<Fetched> {
         deliveries: deliveries(found)?,
         next_due,
         more: count(&more)? == 1,
+        full: count(&full)? == 1,
         cursor: entry_id(cursor)?,
     })
 }

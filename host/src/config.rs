@@ -1,0 +1,259 @@
+//! `hothouse.toml`, read and checked once: unknown keys are refused and every mistake is
+//! reported at once.
+
+mod read;
+mod section;
+
+pub(crate) use section::Section;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::bus::{BusUrl, Start};
+use crate::event::{EventType, Id};
+use crate::failure::{ErrorType, Failure};
+use crate::sandbox::{Limits, LimitsPatch};
+
+/// Group of `agent.execution.started`, by the contract.
+pub const AGENT_WORKERS: &str = "agent-workers";
+/// Group of `discovery.started`, by the contract.
+pub const DISCOVERY_WORKERS: &str = "discovery-workers";
+
+/// Everything that the operator decides.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the bus is.
+    pub bus: BusUrl,
+    /// The host's own settings.
+    pub host: HostConfig,
+    /// What a plugin gets that asks for nothing.
+    pub limits: Limits,
+    /// The most that a plugin can ask for.
+    pub limits_max: Limits,
+    /// Where repositories are.
+    pub repositories: Repositories,
+    /// Plugins by name.
+    pub plugins: BTreeMap<String, PluginConfig>,
+    /// Routes, in the file's order.
+    pub routes: Vec<RouteConfig>,
+    /// Groups that differ from the defaults.
+    pub groups: BTreeMap<String, GroupConfig>,
+}
+
+/// Settings of one host.
+#[derive(Debug, Clone)]
+pub struct HostConfig {
+    /// Names the host in the bus's books and in logs.
+    pub name: String,
+    /// Runs at a time, over all groups.
+    pub slots: u32,
+    /// Deliveries in hand at a time, for each group.
+    pub in_flight: usize,
+    /// How long a host that is not heard of keeps what it holds.
+    pub lease: Duration,
+    /// How long a finished event_id is remembered.
+    pub dedup_window: Duration,
+    /// How long a shutdown waits for runs before it hands their events back.
+    pub shutdown_grace: Duration,
+    /// Reading stops while this many entries of a group wait behind busy lanes.
+    pub parked_limit: usize,
+}
+
+/// Where the plugin is and what it may do.
+#[derive(Debug, Clone)]
+pub struct PluginConfig {
+    /// Its directory, with `plugin.toml`.
+    pub path: PathBuf,
+    /// Whether it may read the repository of its event.
+    pub repository: bool,
+    /// Limits that the operator sets, whatever the manifest asks for.
+    pub limits: LimitsPatch,
+}
+
+/// Which events go to which plugin.
+#[derive(Debug, Clone)]
+pub struct RouteConfig {
+    /// The group that takes them.
+    pub group: String,
+    /// Their type.
+    pub event_type: EventType,
+    /// Their agent_type or discovery_type; `*` takes any. Only for types that have one.
+    pub selector: Option<String>,
+    /// The plugin's name.
+    pub plugin: String,
+    /// When and how often a failure is retried.
+    pub retry: RetryPolicy,
+}
+
+/// When and how often a failed event is run again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Delay before each retry. Their number is the number of retries.
+    pub delays: Vec<Duration>,
+    /// Classes that are retried, where the operator overrides [`ErrorType::retried`].
+    pub retry_on: Option<Vec<ErrorType>>,
+    /// The longest delay that a plugin may ask for.
+    pub max_delay: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// 1 s, 5 s, 25 s; a plugin may ask for up to 5 minutes.
+    fn default() -> Self {
+        Self {
+            delays: [1, 5, 25].map(Duration::from_secs).to_vec(),
+            retry_on: None,
+            max_delay: Duration::from_secs(300),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// The delay before the next run, or none where there is to be no other.
+    ///
+    /// `attempt` is the one that failed, from 1. `salt` spreads events that failed together:
+    /// the schedule's delays vary by up to a fifth, a plugin's own do not.
+    #[must_use]
+    pub fn next(&self, failure: &Failure, attempt: u32, salt: Id) -> Option<Duration> {
+        let retried = match &self.retry_on {
+            Some(classes) => classes.contains(&failure.error_type),
+            None => failure.error_type.retried(),
+        };
+        let delay = self.delays.get(attempt as usize - 1).filter(|_| retried)?;
+        if let Some(asked) = failure.retry_after {
+            return Some(asked.min(self.max_delay));
+        }
+        let fraction =
+            f64::from(salt.derive(&attempt.to_string()).0.as_fields().0) / f64::from(u32::MAX);
+        Some(delay.mul_f64(0.8 + 0.4 * fraction))
+    }
+
+    /// Runs that an event gets at the most.
+    #[must_use]
+    pub fn max_attempts(&self) -> u32 {
+        u32::try_from(self.delays.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1)
+    }
+}
+
+/// Settings of one group.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GroupConfig {
+    /// Where the group begins if it does not exist yet.
+    pub start: Start,
+}
+
+/// Maps repository ids to directories.
+#[derive(Debug, Clone, Default)]
+pub struct Repositories {
+    /// A path with `{repository_id}` in it.
+    pub pattern: Option<String>,
+    /// Directories of single repositories; they come before the pattern.
+    pub table: BTreeMap<Id, PathBuf>,
+}
+
+impl Repositories {
+    /// The directory of a repository.
+    ///
+    /// # Errors
+    /// `host_error` where none is configured or it is not there. It is retried: the
+    /// repository may be on its way.
+    pub fn find(&self, repository: Id) -> Result<PathBuf, Failure> {
+        let id = repository.to_string();
+        let path = match (self.table.get(&repository), &self.pattern) {
+            (Some(path), _) => path.clone(),
+            (None, Some(pattern)) => pattern.replace("{repository_id}", &id).into(),
+            (None, None) => {
+                let message = format!(
+                    "no directory is configured for repository {id}: set [repositories] in hothouse.toml"
+                );
+                return Err(Failure::new(ErrorType::HostError, message));
+            }
+        };
+        if path.is_dir() {
+            return Ok(path);
+        }
+        let message = format!("repository {id} is not at {}", path.display());
+        Err(Failure::new(ErrorType::HostError, message))
+    }
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {reason}", path = .path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: std::io::Error,
+    },
+    /// It says what it should not; every mistake is listed.
+    #[error("{path} has {} mistake{}:\n{}", .problems.len(), if .problems.len() == 1 { "" } else { "s" }, list(.problems), path = .path.display())]
+    Invalid {
+        /// Which.
+        path: PathBuf,
+        /// Where and what, a line each.
+        problems: Vec<Problem>,
+    },
+}
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, thiserror::Error)]
+#[error("{at}: {message}")]
+pub struct Problem {
+    /// Where, for example `routes[2].plugin`.
+    pub at: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+fn list(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("  - {problem}"))
+        .collect();
+    lines.join("\n")
+}
+
+impl Config {
+    /// Reads and checks a file. Relative paths in it are relative to its folder. `bus`
+    /// overrides the file's.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with every mistake at once.
+    pub fn load(path: &Path, bus: Option<&str>) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|reason| ConfigError::Unreadable {
+            path: path.to_owned(),
+            reason,
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&text, folder, bus).map_err(|problems| ConfigError::Invalid {
+            path: path.to_owned(),
+            problems,
+        })
+    }
+
+    /// Checks the text of a configuration.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn parse(text: &str, folder: &Path, bus: Option<&str>) -> Result<Self, Vec<Problem>> {
+        read::config(text, folder, bus)
+    }
+
+    /// The groups that the routes name, each once, in name order.
+    #[must_use]
+    pub fn group_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self
+            .routes
+            .iter()
+            .map(|route| route.group.as_str())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}

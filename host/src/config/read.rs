@@ -1,0 +1,425 @@
+//! From the text of `hothouse.toml` to [`Config`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::section::Section;
+use super::{
+    AGENT_WORKERS, Config, DISCOVERY_WORKERS, GroupConfig, HostConfig, PluginConfig, Problem,
+    Repositories, RetryPolicy, RouteConfig,
+};
+use crate::bus::{BusUrl, BusUrlError};
+use crate::event::{EventType, Id};
+use crate::sandbox::Limits;
+
+/// Shortest lease: heartbeats come three times in one.
+const MIN_LEASE_MS: u64 = 1_000;
+
+pub(super) fn config(
+    text: &str,
+    folder: &Path,
+    bus_override: Option<&str>,
+) -> Result<Config, Vec<Problem>> {
+    let table = text.parse().map_err(|error: toml::de::Error| {
+        vec![Problem {
+            at: "syntax".into(),
+            message: error.to_string().trim().to_owned(),
+        }]
+    })?;
+    let mut problems = Vec::new();
+    let mut root = Section::root(table, &mut problems);
+
+    let file_bus = root.get::<String>("bus");
+    let bus = bus(&mut root, bus_override, file_bus.as_deref(), folder);
+    let host = root.section("host", host).unwrap_or_else(default_host);
+    let (limits, limits_max) = root
+        .section("limits", limits)
+        .unwrap_or((Limits::DEFAULT, Limits::MAXIMUM));
+    let repositories = root
+        .section("repositories", |section| repositories(section, folder))
+        .unwrap_or_default();
+    let plugins = root.each("plugins", |_, section| plugin(section, folder));
+    let routes = root.list("routes", route);
+    let groups = root.each("groups", |_, section| {
+        Some(GroupConfig {
+            start: section.get("start").unwrap_or_default(),
+        })
+    });
+    check_routes(&mut root, &routes, &plugins, &groups);
+    root.finish();
+
+    match bus {
+        Some(bus) if problems.is_empty() => Ok(Config {
+            bus,
+            host,
+            limits,
+            limits_max,
+            repositories,
+            plugins,
+            routes,
+            groups,
+        }),
+        Some(_) | None => Err(problems),
+    }
+}
+
+fn bus(
+    root: &mut Section<'_>,
+    flag: Option<&str>,
+    file: Option<&str>,
+    folder: &Path,
+) -> Option<BusUrl> {
+    let Some(text) = flag.or(file) else {
+        root.problem(
+            "bus",
+            "is missing: set it to redis://HOST:PORT, sqlite:PATH or memory:",
+        );
+        return None;
+    };
+    let url: Result<BusUrl, BusUrlError> = text.parse();
+    match url {
+        // A path on the command line is the caller's, one in the file is the file's.
+        Ok(BusUrl::Sqlite(path)) if flag.is_none() => Some(BusUrl::Sqlite(folder.join(path))),
+        Ok(url) => Some(url),
+        Err(error) => {
+            root.problem("bus", error);
+            None
+        }
+    }
+}
+
+fn default_host() -> HostConfig {
+    HostConfig {
+        name: hostname(),
+        slots: 64,
+        in_flight: 64,
+        lease: Duration::from_secs(10),
+        dedup_window: Duration::from_secs(24 * 3600),
+        shutdown_grace: Duration::from_secs(30),
+        parked_limit: 10_000,
+    }
+}
+
+fn hostname() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "host".to_owned(),
+        name => name.replace('|', "-"),
+    }
+}
+
+fn host(section: &mut Section<'_>) -> HostConfig {
+    let default = default_host();
+    let name: Option<String> = section.get("name");
+    if name.as_ref().is_some_and(|name| !is_name(name)) {
+        section.problem("name", "use letters, digits, `.`, `_` and `-`");
+    }
+    let lease_ms = section.get("lease_ms");
+    if lease_ms.is_some_and(|ms: u64| ms < MIN_LEASE_MS) {
+        section.problem("lease_ms", format!("must be {MIN_LEASE_MS} or more"));
+    }
+    let slots = positive(section, "slots").unwrap_or(u64::from(default.slots));
+    let in_flight = positive(section, "in_flight");
+    let parked_limit = positive(section, "parked_limit");
+    HostConfig {
+        name: name.unwrap_or(default.name),
+        slots: u32::try_from(slots).unwrap_or(default.slots),
+        in_flight: in_flight.map_or(default.in_flight, |n| n as usize),
+        lease: lease_ms.map_or(default.lease, Duration::from_millis),
+        dedup_window: positive(section, "dedup_window_s")
+            .map_or(default.dedup_window, Duration::from_secs),
+        shutdown_grace: section
+            .get("shutdown_grace_ms")
+            .map_or(default.shutdown_grace, Duration::from_millis),
+        parked_limit: parked_limit.map_or(default.parked_limit, |n| n as usize),
+    }
+}
+
+/// At most 10,000: no machine has a use for more runs, and the sandbox reserves address space
+/// for each.
+fn positive(section: &mut Section<'_>, key: &'static str) -> Option<u64> {
+    let most = match key {
+        "slots" | "in_flight" => 10_000,
+        _ => u64::from(u32::MAX),
+    };
+    let value: u64 = section.get(key)?;
+    if value == 0 || value > most {
+        section.problem(key, format!("must be between 1 and {most}"));
+        return None;
+    }
+    Some(value)
+}
+
+fn limits(section: &mut Section<'_>) -> (Limits, Limits) {
+    let most = section.get("max").unwrap_or_default();
+    let most = Limits::MAXIMUM.with(&most);
+    let usual = section.get("default").unwrap_or_default();
+    (Limits::DEFAULT.with(&usual).at_most(&most), most)
+}
+
+fn repositories(section: &mut Section<'_>, folder: &Path) -> Repositories {
+    let pattern: Option<String> = section.get("path");
+    if pattern
+        .as_ref()
+        .is_some_and(|path| !path.contains("{repository_id}"))
+    {
+        section.problem("path", "must contain {repository_id}");
+    }
+    let mut table = BTreeMap::new();
+    let named: BTreeMap<String, PathBuf> = section.get("table").unwrap_or_default();
+    for (id, path) in named {
+        match id.parse::<Id>() {
+            Ok(id) => {
+                table.insert(id, folder.join(path));
+            }
+            Err(error) => section.problem("table", error),
+        }
+    }
+    Repositories {
+        pattern: pattern.map(|path| folder.join(path).to_string_lossy().into_owned()),
+        table,
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Allow {
+    #[serde(default)]
+    repository: Option<Access>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Access {
+    Read,
+}
+
+fn plugin(section: &mut Section<'_>, folder: &Path) -> Option<PluginConfig> {
+    let path: Option<PathBuf> = section.require("path");
+    let allow: Option<Allow> = section.get("allow");
+    let limits = section.get("limits").unwrap_or_default();
+    Some(PluginConfig {
+        path: folder.join(path?),
+        repository: allow.is_some_and(|allow| matches!(allow.repository, Some(Access::Read))),
+        limits,
+    })
+}
+
+fn route(section: &mut Section<'_>) -> Option<RouteConfig> {
+    let name: Option<String> = section.require("type");
+    let event_type = name.and_then(|name| {
+        let found = EventType::parse(&name);
+        if found.is_none() {
+            let known = EventType::ALL.map(EventType::as_str).join(", ");
+            section.problem("type", format!("{name:?} is not one of {known}"));
+        }
+        found
+    });
+    let plugin: Option<String> = section.require("plugin");
+    let agent_type: Option<String> = section.get("agent_type");
+    let discovery_type: Option<String> = section.get("discovery_type");
+    let retry = retry(section);
+    let group: Option<String> = section.get("group");
+    let event_type = event_type?;
+
+    let selector_key = selector_key(event_type);
+    let mut selector = selector_key.map(|_| "*".to_owned());
+    for (key, value) in [
+        ("agent_type", agent_type),
+        ("discovery_type", discovery_type),
+    ] {
+        let Some(value) = value else { continue };
+        if selector_key == Some(key) {
+            selector = Some(value);
+        } else {
+            section.problem(key, format!("{event_type} has no {key}"));
+        }
+    }
+    let group = group.or_else(|| usual_group(event_type).map(str::to_owned));
+    match &group {
+        None => section.problem(
+            "group",
+            format!("is missing: {event_type} has no usual group"),
+        ),
+        Some(name) if !is_name(name) => {
+            section.problem("group", "use letters, digits, `.`, `_` and `-`");
+        }
+        Some(_) => {}
+    }
+    Some(RouteConfig {
+        group: group?,
+        event_type,
+        selector,
+        plugin: plugin?,
+        retry,
+    })
+}
+
+/// The field of its data that a type is routed by.
+fn selector_key(event_type: EventType) -> Option<&'static str> {
+    match event_type.failed()? {
+        EventType::AgentExecutionFailed => Some("agent_type"),
+        EventType::DiscoveryFailed => Some("discovery_type"),
+        EventType::RepoConnected
+        | EventType::RepoSyncStarted
+        | EventType::RepoSyncCompleted
+        | EventType::DiscoveryStarted
+        | EventType::DiscoveryCompleted
+        | EventType::FeatureRequestCreated
+        | EventType::PlanningStarted
+        | EventType::PlanningCompleted
+        | EventType::AgentExecutionStarted
+        | EventType::AgentExecutionCompleted
+        | EventType::PrCreated
+        | EventType::PrMerged => None,
+    }
+}
+
+/// The group that the contract gives a type.
+fn usual_group(event_type: EventType) -> Option<&'static str> {
+    match selector_key(event_type)? {
+        "agent_type" => Some(AGENT_WORKERS),
+        _ => Some(DISCOVERY_WORKERS),
+    }
+}
+
+fn retry(section: &mut Section<'_>) -> RetryPolicy {
+    let default = RetryPolicy::default();
+    let delays: Option<Vec<u64>> = section.get("retry_delays_ms");
+    if delays.as_ref().is_some_and(|delays| delays.len() > 3) {
+        section.problem("retry_delays_ms", "at most three retries, by the contract");
+    }
+    RetryPolicy {
+        delays: delays.map_or(default.delays, |delays| {
+            delays.into_iter().map(Duration::from_millis).collect()
+        }),
+        retry_on: section.get("retry_on"),
+        max_delay: section
+            .get("max_delay_ms")
+            .map_or(default.max_delay, Duration::from_millis),
+    }
+}
+
+/// What can be seen only over all routes.
+fn check_routes(
+    root: &mut Section<'_>,
+    routes: &[RouteConfig],
+    plugins: &BTreeMap<String, PluginConfig>,
+    groups: &BTreeMap<String, GroupConfig>,
+) {
+    let mut seen = BTreeSet::new();
+    for route in routes {
+        let RouteConfig {
+            group,
+            event_type,
+            selector,
+            plugin,
+            ..
+        } = route;
+        let what = match selector {
+            Some(selector) => format!("{event_type} ({selector}) in {group}"),
+            None => format!("{event_type} in {group}"),
+        };
+        if !plugins.contains_key(plugin) {
+            root.problem(
+                "routes",
+                format!("{what} goes to {plugin:?}, which is not under [plugins]"),
+            );
+        }
+        if !seen.insert((group, event_type, selector)) {
+            root.problem("routes", format!("{what} has two routes"));
+        }
+    }
+    for name in groups.keys() {
+        if !routes.iter().any(|route| route.group == *name) {
+            root.problem("groups", format!("no route names the group {name:?}"));
+        }
+    }
+}
+
+/// Names stand in keys and tokens of the bus, whose separators they must not hold.
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        let found = config(text, Path::new(""), None).expect_err("a mistake");
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn three_mistakes_are_reported_at_once() {
+        let found = problems(
+            r#"
+            bus = "postgres://x"
+            colour = "green"
+            [host]
+            slots = "many"
+            "#,
+        );
+        assert_eq!(found.len(), 3, "{found:#?}");
+        assert!(found[0].starts_with("bus: "), "{found:#?}");
+        assert!(found[1].starts_with("host.slots: "), "{found:#?}");
+        assert!(found[2].starts_with("colour: unknown key"), "{found:#?}");
+    }
+
+    #[test]
+    fn a_route_needs_a_type_of_the_contract_a_group_and_a_plugin_that_is_there() {
+        let found = problems(
+            r#"
+            bus = "memory:"
+            [plugins.a]
+            path = "a"
+            [[routes]]
+            type = "no.such"
+            plugin = "a"
+            [[routes]]
+            type = "pr.created"
+            agent_type = "backend"
+            plugin = "a"
+            [[routes]]
+            type = "pr.created"
+            group = "pr-workers"
+            plugin = "b"
+            "#,
+        );
+        assert_eq!(found.len(), 4, "{found:#?}");
+        assert!(found[0].starts_with("routes[1].type: "), "{found:#?}");
+        assert!(found[1].contains("has no agent_type"), "{found:#?}");
+        assert!(
+            found[2].starts_with("routes[2].group: is missing"),
+            "{found:#?}"
+        );
+        assert!(found[3].contains("\"b\""), "{found:#?}");
+    }
+
+    #[test]
+    fn the_contract_names_the_groups_of_agents_and_analyzers() {
+        let text = r#"
+            bus = "sqlite:bus.db"
+            [plugins.a]
+            path = "a"
+            allow = { repository = "read" }
+            [[routes]]
+            type = "agent.execution.started"
+            agent_type = "backend"
+            plugin = "a"
+            [[routes]]
+            type = "discovery.started"
+            plugin = "a"
+            "#;
+        let config = config(text, Path::new("/etc"), None).expect("config");
+        assert_eq!(config.group_names(), [AGENT_WORKERS, DISCOVERY_WORKERS]);
+        assert_eq!(config.bus, BusUrl::Sqlite("/etc/bus.db".into()));
+        assert_eq!(config.routes[1].selector.as_deref(), Some("*"));
+        assert!(config.plugins["a"].repository);
+    }
+}

@@ -1,0 +1,484 @@
+//! One subscription's loop: it owns the deliveries in hand, from fetch to commit.
+//!
+//! At any time at most one read (fetch or recover), one wait, one commit and one heartbeat
+//! are under way. Runs that end while a commit is under way go together with the next one, so
+//! batches are as large as the bus is slow.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{Id as TaskId, JoinError, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use crate::bus::{
+    Attempt, Bus, BusError, Commit, Committed, Delivery, EntryId, Fetched, Lease, Subscription,
+    Verdict,
+};
+use crate::failure::{ErrorType, Failure};
+use crate::pipeline::Pipeline;
+use crate::sandbox::Sandbox;
+
+/// Commits that go together at the most.
+const MAX_BATCH: usize = 256;
+
+/// Longest wait for new entries before the group looks again.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// When a group that stopped reading, because too much waits behind busy lanes, looks again.
+const WHEN_FULL: Duration = Duration::from_millis(250);
+
+/// First and longest pause after an error of the bus.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// When an event whose run made the host panic is tried again.
+const AFTER_A_PANIC: Duration = Duration::from_secs(1);
+
+type Pending<T> = Pin<Box<dyn Future<Output = Result<T, BusError>> + Send>>;
+
+/// What a read gave.
+enum Read {
+    Fetched(Fetched),
+    Recovered(Vec<Delivery>),
+}
+
+/// A delivery in hand: being run, or ended and not committed.
+struct Held {
+    lease: Lease,
+    attempt: u32,
+    history: Vec<Attempt>,
+}
+
+/// The loop of one subscription.
+pub struct Consumer {
+    bus: Arc<dyn Bus>,
+    subscription: Arc<Subscription>,
+    pipeline: Arc<Pipeline>,
+    sandbox: Arc<Sandbox>,
+    in_flight: usize,
+    grace: Duration,
+    stop: watch::Receiver<bool>,
+
+    held: HashMap<u64, Held>,
+    running: JoinSet<Commit>,
+    tasks: HashMap<TaskId, u64>,
+    ended: Vec<Commit>,
+    reading: Option<Pending<Read>>,
+    waiting: Option<Pending<()>>,
+    committing: Option<Pending<Vec<Committed>>>,
+    batch: Arc<Vec<Commit>>,
+    beating: Option<Pending<usize>>,
+
+    /// Nothing is there to be fetched until the wait ends or `due` comes.
+    caught_up: bool,
+    cursor: EntryId,
+    due: Option<Instant>,
+    /// A reply may be lost: deliveries may be ours without our knowing.
+    suspect: bool,
+    errors: u32,
+    retry_at: Instant,
+}
+
+impl Consumer {
+    /// A loop that is not running yet.
+    #[must_use]
+    pub fn new(
+        bus: Arc<dyn Bus>,
+        subscription: Subscription,
+        pipeline: Pipeline,
+        sandbox: Arc<Sandbox>,
+        in_flight: usize,
+        grace: Duration,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            bus,
+            subscription: Arc::new(subscription),
+            pipeline: Arc::new(pipeline),
+            sandbox,
+            in_flight,
+            grace,
+            stop,
+            held: HashMap::new(),
+            running: JoinSet::new(),
+            tasks: HashMap::new(),
+            ended: Vec::new(),
+            reading: None,
+            waiting: None,
+            committing: None,
+            batch: Arc::default(),
+            beating: None,
+            caught_up: false,
+            cursor: EntryId::ZERO,
+            due: None,
+            suspect: false,
+            errors: 0,
+            retry_at: Instant::now(),
+        }
+    }
+
+    /// Runs until `stop` turns true, then lets the runs end, for as long as the grace lasts,
+    /// and hands back the rest. Nothing that it held is lost, whatever happens: what cannot
+    /// be handed back is free when the lease ends.
+    ///
+    /// # Errors
+    /// When the bus refuses the group for good.
+    pub async fn run(mut self) -> Result<(), BusError> {
+        if !self.join().await? {
+            return Ok(());
+        }
+        let mut beat = interval(self.subscription.lease / 3);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stop = self.stop.clone();
+        let mut deadline = None;
+        loop {
+            let stopping = deadline.is_some();
+            self.start_io(stopping);
+            if stopping && self.held.is_empty() && self.committing.is_none() {
+                break;
+            }
+            tokio::select! {
+                Some(ended) = self.running.join_next_with_id() => self.run_ended(ended),
+                result = pending(&mut self.committing) => self.commit_ended(result),
+                result = pending(&mut self.reading) => self.read_ended(result),
+                result = pending(&mut self.waiting) => self.wait_ended(result),
+                result = pending(&mut self.beating) => self.beat_ended(result),
+                () = sleep_until(self.due.unwrap_or_else(Instant::now)), if self.due.is_some() => {
+                    self.due = None;
+                    self.caught_up = false;
+                }
+                _ = beat.tick() => self.start_beat(),
+                () = stopped(&mut stop), if !stopping => {
+                    deadline = Some(Instant::now() + self.grace);
+                    self.waiting = None;
+                }
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if stopping => {
+                    if self.running.is_empty() {
+                        // Only the bus is left to wait for, and it does not answer.
+                        break;
+                    }
+                    self.abandon_runs();
+                    deadline = Some(Instant::now() + self.grace.min(MAX_WAIT));
+                }
+            }
+        }
+        self.leave().await;
+        Ok(())
+    }
+
+    /// Waits for the bus to take the subscription; false where the host stops meanwhile.
+    async fn join(&mut self) -> Result<bool, BusError> {
+        let mut stop = self.stop.clone();
+        loop {
+            let joined = tokio::select! {
+                joined = self.bus.join(&self.subscription) => joined,
+                () = stopped(&mut stop) => return Ok(false),
+            };
+            match joined {
+                Ok(()) => return Ok(true),
+                Err(error @ BusError::Broken { .. }) => return Err(error),
+                Err(error) => self.note(&error),
+            }
+            tokio::select! {
+                () = sleep_until(self.retry_at) => {}
+                () = stopped(&mut stop) => return Ok(false),
+            }
+        }
+    }
+
+    fn start_io(&mut self, stopping: bool) {
+        let recovering = self.suspect && self.reading.is_some();
+        if self.committing.is_none() && !self.ended.is_empty() && !recovering {
+            self.start_commit(!stopping);
+        }
+        let room = self.in_flight.saturating_sub(self.held.len());
+        match self.reading {
+            Some(_) => {}
+            None if self.suspect && self.committing.is_none() => self.start_recover(),
+            None if self.suspect || stopping || room == 0 => {}
+            None if self.caught_up => self.start_wait(),
+            None => self.start_fetch(room),
+        }
+    }
+
+    fn start_wait(&mut self) {
+        if self.waiting.is_none() {
+            let (bus, subscription) = (Arc::clone(&self.bus), Arc::clone(&self.subscription));
+            let cursor = self.cursor;
+            self.waiting = Some(Box::pin(async move {
+                bus.wait(&subscription, cursor, MAX_WAIT).await
+            }));
+        }
+    }
+
+    fn start_fetch(&mut self, room: usize) {
+        let (bus, subscription) = (Arc::clone(&self.bus), Arc::clone(&self.subscription));
+        let retry_at = self.retry_at;
+        self.reading = Some(Box::pin(async move {
+            sleep_until(retry_at).await;
+            bus.fetch(&subscription, room).await.map(Read::Fetched)
+        }));
+    }
+
+    fn start_recover(&mut self) {
+        let (bus, subscription) = (Arc::clone(&self.bus), Arc::clone(&self.subscription));
+        let leases: Vec<Lease> = self.held.values().map(|held| held.lease.clone()).collect();
+        let retry_at = self.retry_at;
+        self.reading = Some(Box::pin(async move {
+            sleep_until(retry_at).await;
+            bus.recover(&subscription, &leases)
+                .await
+                .map(Read::Recovered)
+        }));
+    }
+
+    fn start_commit(&mut self, advance: bool) {
+        let size = self.ended.len().min(MAX_BATCH);
+        self.batch = Arc::new(self.ended.drain(..size).collect());
+        let (bus, subscription) = (Arc::clone(&self.bus), Arc::clone(&self.subscription));
+        let (batch, retry_at) = (Arc::clone(&self.batch), self.retry_at);
+        self.committing = Some(Box::pin(async move {
+            sleep_until(retry_at).await;
+            bus.commit(&subscription, &batch, advance).await
+        }));
+    }
+
+    fn start_beat(&mut self) {
+        if self.beating.is_none() {
+            let (bus, subscription) = (Arc::clone(&self.bus), Arc::clone(&self.subscription));
+            self.beating = Some(Box::pin(async move { bus.heartbeat(&subscription).await }));
+        }
+    }
+
+    fn read_ended(&mut self, result: Result<Read, BusError>) {
+        self.reading = None;
+        match result {
+            Ok(Read::Fetched(fetched)) => {
+                self.errors = 0;
+                self.caught_up = !fetched.more && fetched.deliveries.is_empty();
+                self.cursor = fetched.cursor;
+                let look_again = match fetched.full {
+                    true => Some(WHEN_FULL),
+                    false => fetched.next_due,
+                };
+                if let Some(due) = look_again {
+                    self.look_again_in(due);
+                }
+                self.start_runs(fetched.deliveries);
+            }
+            Ok(Read::Recovered(deliveries)) => {
+                self.suspect = false;
+                self.errors = 0;
+                if !deliveries.is_empty() {
+                    let group = self.subscription.group.as_str();
+                    tracing::info!(
+                        group,
+                        count = deliveries.len(),
+                        "found deliveries whose reply was lost"
+                    );
+                }
+                self.start_runs(deliveries);
+            }
+            Err(error) => {
+                self.caught_up = false;
+                self.note(&error);
+            }
+        }
+    }
+
+    fn start_runs(&mut self, deliveries: impl IntoIterator<Item = Delivery>) {
+        for delivery in deliveries {
+            let fence = delivery.lease.fence;
+            self.held.insert(
+                fence,
+                Held {
+                    lease: delivery.lease.clone(),
+                    attempt: delivery.attempt,
+                    history: delivery.history.clone(),
+                },
+            );
+            let run = run_one(
+                Arc::clone(&self.pipeline),
+                Arc::clone(&self.sandbox),
+                delivery,
+                self.stop.clone(),
+            );
+            let task = self.running.spawn(run);
+            self.tasks.insert(task.id(), fence);
+        }
+    }
+
+    fn run_ended(&mut self, ended: Result<(TaskId, Commit), JoinError>) {
+        let (task, commit) = match ended {
+            Ok((task, commit)) => (task, Some(commit)),
+            Err(error) => (error.id(), None),
+        };
+        let Some(fence) = self.tasks.remove(&task) else {
+            return;
+        };
+        if let Some(commit) = commit.or_else(|| self.after_panic(fence)) {
+            self.ended.push(commit);
+        }
+    }
+
+    /// A run that made the host panic uses up its attempt, so that it cannot go on for ever.
+    fn after_panic(&self, fence: u64) -> Option<Commit> {
+        let held = self.held.get(&fence)?;
+        let failure = Failure::new(ErrorType::HostError, "the host panicked during the run");
+        tracing::error!(entry = %held.lease.entry, "{failure}");
+        let mut history = held.history.clone();
+        history.push(Attempt {
+            attempt: held.attempt,
+            at: chrono::Utc::now(),
+            error_type: failure.error_type,
+            error_message: failure.message,
+            plugin: None,
+        });
+        Some(Commit {
+            lease: held.lease.clone(),
+            event_id: None,
+            verdict: Verdict::Retry {
+                after: AFTER_A_PANIC,
+                history,
+            },
+        })
+    }
+
+    fn commit_ended(&mut self, result: Result<Vec<Committed>, BusError>) {
+        self.committing = None;
+        let batch = std::mem::take(&mut self.batch);
+        let replies = match result {
+            Ok(replies) => replies,
+            Err(error) => {
+                // The results are kept, and sent again as they are.
+                self.ended.splice(0..0, batch.iter().cloned());
+                self.note(&error);
+                return;
+            }
+        };
+        self.errors = 0;
+        for (commit, reply) in batch.iter().zip(replies) {
+            self.held.remove(&commit.lease.fence);
+            match reply {
+                Committed::Applied(next) | Committed::Duplicate(next) => {
+                    self.start_runs(next.map(|next| *next));
+                }
+                Committed::Superseded => {
+                    let (entry, lane) = (commit.lease.entry, &commit.lease.lane);
+                    tracing::warn!(%entry, %lane, "superseded: the lease was lost, nothing was committed");
+                }
+            }
+            if let Verdict::Retry { after, .. } = commit.verdict {
+                self.look_again_in(after);
+            }
+        }
+    }
+
+    fn beat_ended(&mut self, result: Result<usize, BusError>) {
+        self.beating = None;
+        match result {
+            Ok(0) => {}
+            Ok(freed) => {
+                let group = self.subscription.group.as_str();
+                tracing::warn!(group, freed, "took over the entries of hosts that are gone");
+                self.caught_up = false;
+            }
+            Err(error) => tracing::warn!("heartbeat: {error}"),
+        }
+    }
+
+    fn wait_ended(&mut self, result: Result<(), BusError>) {
+        self.waiting = None;
+        self.caught_up = false;
+        if let Err(error) = result {
+            self.note(&error);
+        }
+    }
+
+    /// A fetch that is under way may have been answered before the reason for this came up:
+    /// the sooner of two times stands.
+    fn look_again_in(&mut self, after: Duration) {
+        let at = Instant::now() + after;
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    /// Stops the runs that are still going; their entries go back as they were.
+    fn abandon_runs(&mut self) {
+        let running: Vec<u64> = self.tasks.drain().map(|(_, fence)| fence).collect();
+        tracing::warn!(
+            count = running.len(),
+            "the grace is over: handing back what still runs"
+        );
+        self.running = JoinSet::new();
+        for fence in running {
+            if let Some(held) = self.held.get(&fence) {
+                self.ended.push(release(held.lease.clone()));
+            }
+        }
+    }
+
+    async fn leave(&mut self) {
+        (self.reading, self.waiting, self.beating) = (None, None, None);
+        let leave = self.bus.leave(&self.subscription);
+        match tokio::time::timeout(MAX_WAIT, leave).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("leaving: {error}"),
+            Err(_) => tracing::warn!("leaving: the bus does not answer; the lease will run out"),
+        }
+    }
+
+    /// After an error of the bus: says so, waits longer each time, and looks for what a lost
+    /// reply may have handed out.
+    fn note(&mut self, error: &BusError) {
+        let group = self.subscription.group.as_str();
+        let pause = BACKOFF
+            .0
+            .saturating_mul(1 << self.errors.min(10))
+            .min(BACKOFF.1);
+        tracing::warn!(group, retry_in = ?pause, "{error}");
+        self.errors += 1;
+        self.retry_at = Instant::now() + pause;
+        self.suspect = true;
+    }
+}
+
+/// Waits for a slot and runs; where the host stops before there is a slot, hands back.
+async fn run_one(
+    pipeline: Arc<Pipeline>,
+    sandbox: Arc<Sandbox>,
+    delivery: Delivery,
+    mut stop: watch::Receiver<bool>,
+) -> Commit {
+    tokio::select! {
+        biased;
+        () = stopped(&mut stop) => release(delivery.lease),
+        slot = sandbox.slot() => match slot {
+            Some(_slot) => pipeline.handle(delivery).await,
+            None => release(delivery.lease),
+        },
+    }
+}
+
+/// Ends when the host is to stop; a host whose owner is gone is to stop as well.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn release(lease: Lease) -> Commit {
+    Commit {
+        lease,
+        event_id: None,
+        verdict: Verdict::Release,
+    }
+}
+
+/// The result of a call under way; never, where there is none.
+async fn pending<T>(call: &mut Option<Pending<T>>) -> Result<T, BusError> {
+    match call {
+        Some(call) => call.await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,390 @@
+//! From what a run gave to what is committed. Pure.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Map;
+
+use crate::bus::{Attempt, Commit, DeadLetter, Delivery, Output, Verdict};
+use crate::config::RetryPolicy;
+use crate::event::{
+    AgentExecutionCompleted, AgentExecutionFailed, DiscoveryCompleted, DiscoveryFailed, Envelope,
+    Event, EventType, Extra, Id, Malformed, Payload, Salvaged, encode,
+};
+use crate::failure::{ErrorType, Failure};
+use crate::plugin::PluginId;
+use crate::sandbox::{Cost, Reply};
+
+/// How one delivery of an event ended.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// The group.
+    pub group: &'a str,
+    /// The delivery.
+    pub delivery: Delivery,
+    /// The event.
+    pub event: Event,
+    /// The plugin that it was routed to, where it was.
+    pub plugin: Option<PluginId>,
+    /// What the run gave.
+    pub result: Result<Reply, Failure>,
+    /// What the run cost, where there was one.
+    pub cost: Option<Cost>,
+    /// The route's, or the default where there was no route.
+    pub retry: &'a RetryPolicy,
+}
+
+/// The object `hothouse` in the data of every outcome: everything of ours.
+#[derive(Serialize)]
+struct Ours<'a> {
+    group: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Cost>,
+    /// Copied from the input: it is the outcome's aggregate downstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution_plan_id: Option<Id>,
+}
+
+/// What an outcome's envelope is made of.
+struct Origin<'a> {
+    group: &'a str,
+    event_id: Id,
+    correlation_id: Option<Id>,
+    generation: u32,
+    source: String,
+    now: DateTime<Utc>,
+}
+
+/// The commit of an ended delivery: completed, failed, or to be run again.
+///
+/// # Errors
+/// When an outcome does not serialise, which is a defect of ours.
+pub fn conclude(ended: Ended<'_>, now: DateTime<Utc>) -> Result<Commit, serde_json::Error> {
+    let event_id = ended.event.envelope.event_id;
+    let label = ended.plugin.as_ref().map(PluginId::label);
+    let verdict = match &ended.result {
+        Ok(reply) => Verdict::Done {
+            outputs: completed(&ended, reply, now)?,
+            dead_letter: None,
+        },
+        Err(failure) => {
+            let attempt = ended.delivery.attempt;
+            let history = history(&ended.delivery, failure, label, now);
+            match ended.retry.next(failure, attempt, event_id) {
+                Some(after) => Verdict::Retry { after, history },
+                None => Verdict::Done {
+                    outputs: failed(&ended, failure, now)?,
+                    dead_letter: dead_letter(
+                        &ended.delivery,
+                        failure,
+                        ended.plugin.as_ref(),
+                        history,
+                        now,
+                    ),
+                },
+            }
+        }
+    };
+    Ok(Commit {
+        lease: ended.delivery.lease,
+        event_id: Some(event_id),
+        verdict,
+    })
+}
+
+/// The commit of an entry that is no event: a dead letter, and a failed event where enough of
+/// it could be read.
+///
+/// # Errors
+/// As [`conclude`].
+pub fn conclude_malformed(
+    group: &str,
+    delivery: Delivery,
+    malformed: &Malformed,
+    now: DateTime<Utc>,
+) -> Result<Commit, serde_json::Error> {
+    let failure = Failure::new(ErrorType::MalformedEvent, &malformed.reason);
+    let salvaged = &malformed.salvaged;
+    let history = history(&delivery, &failure, None, now);
+    let outputs = failed_of_salvaged(group, &delivery, salvaged, &failure, now)?;
+    Ok(Commit {
+        event_id: salvaged.event_id,
+        verdict: Verdict::Done {
+            outputs: outputs.into_iter().collect(),
+            dead_letter: dead_letter(&delivery, &failure, None, history, now),
+        },
+        lease: delivery.lease,
+    })
+}
+
+fn completed(
+    ended: &Ended<'_>,
+    reply: &Reply,
+    now: DateTime<Utc>,
+) -> Result<Vec<Output>, serde_json::Error> {
+    let origin = Origin::of(ended, now);
+    let extra = ours(ended)?;
+    let payload = match (reply, &ended.event.payload) {
+        (Reply::Executed { output_data }, Payload::AgentExecutionStarted(input)) => {
+            Payload::AgentExecutionCompleted(AgentExecutionCompleted {
+                agent_execution_id: input.agent_execution_id,
+                output_data: output_data.clone(),
+                token_usage: ended.cost.unwrap_or_default().token_usage,
+                extra,
+            })
+        }
+        (
+            Reply::Analyzed {
+                detected_stack,
+                service_boundaries,
+                risk_score,
+            },
+            Payload::DiscoveryStarted(input),
+        ) => Payload::DiscoveryCompleted(DiscoveryCompleted {
+            repository_id: input.repository_id,
+            discovery_report_id: origin.id("report"),
+            detected_stack: detected_stack.clone(),
+            service_boundaries: service_boundaries.clone(),
+            risk_score: *risk_score,
+            extra,
+        }),
+        (Reply::Handled { events }, _) => {
+            return events
+                .iter()
+                .enumerate()
+                .map(|(index, (kind, data))| {
+                    let data = with_ours(data, &extra)?;
+                    Ok(origin.output(*kind, data, index))
+                })
+                .collect();
+        }
+        // The sandbox gives a world's reply to that world's events alone.
+        (Reply::Executed { .. } | Reply::Analyzed { .. }, _) => return Ok(Vec::new()),
+    };
+    Ok(vec![origin.output(
+        payload.event_type(),
+        payload.to_data()?,
+        0,
+    )])
+}
+
+fn failed(
+    ended: &Ended<'_>,
+    failure: &Failure,
+    now: DateTime<Utc>,
+) -> Result<Vec<Output>, serde_json::Error> {
+    let retry_count = ended.delivery.attempt.min(ended.retry.max_attempts()) - 1;
+    let Some((kind, subject)) = ended.event.payload.failed_as() else {
+        return Ok(Vec::new());
+    };
+    let payload = failed_payload(kind, subject, failure, retry_count, ours(ended)?);
+    let data = payload.to_data()?;
+    Ok(vec![Origin::of(ended, now).output(kind, data, 0)])
+}
+
+fn failed_of_salvaged(
+    group: &str,
+    delivery: &Delivery,
+    salvaged: &Salvaged,
+    failure: &Failure,
+    now: DateTime<Utc>,
+) -> Result<Option<Output>, serde_json::Error> {
+    let kind = salvaged.event_type.and_then(EventType::failed);
+    let (Some(event_id), Some(subject), Some(kind)) = (salvaged.event_id, salvaged.subject, kind)
+    else {
+        return Ok(None);
+    };
+    let extra = object(&Ours {
+        group,
+        plugin: None,
+        digest: None,
+        attempts: delivery.attempt,
+        cost: None,
+        execution_plan_id: salvaged.execution_plan_id,
+    })?;
+    let origin = Origin {
+        group,
+        event_id,
+        correlation_id: salvaged.correlation_id,
+        generation: salvaged.generation,
+        source: source(None),
+        now,
+    };
+    let payload = failed_payload(kind, subject, failure, delivery.attempt - 1, extra);
+    Ok(Some(origin.output(kind, payload.to_data()?, 0)))
+}
+
+/// `kind` is `discovery.failed`, or else `agent.execution.failed`: they have one shape.
+fn failed_payload(
+    kind: EventType,
+    subject: Id,
+    failure: &Failure,
+    retry_count: u32,
+    extra: Extra,
+) -> Payload {
+    let error_message = failure.message.clone();
+    let error_type = failure.error_type.to_string();
+    if kind == EventType::DiscoveryFailed {
+        return Payload::DiscoveryFailed(DiscoveryFailed {
+            repository_id: subject,
+            error_message,
+            error_type,
+            retry_count,
+            extra,
+        });
+    }
+    Payload::AgentExecutionFailed(AgentExecutionFailed {
+        agent_execution_id: subject,
+        error_message,
+        error_type,
+        retry_count,
+        extra,
+    })
+}
+
+fn history(
+    delivery: &Delivery,
+    failure: &Failure,
+    plugin: Option<String>,
+    now: DateTime<Utc>,
+) -> Vec<Attempt> {
+    let mut history = delivery.history.clone();
+    history.push(Attempt {
+        attempt: delivery.attempt,
+        at: now,
+        error_type: failure.error_type,
+        error_message: failure.message.clone(),
+        plugin,
+    });
+    history
+}
+
+fn dead_letter(
+    delivery: &Delivery,
+    failure: &Failure,
+    plugin: Option<&PluginId>,
+    history: Vec<Attempt>,
+    now: DateTime<Utc>,
+) -> Option<Box<DeadLetter>> {
+    if failure.error_type.is_verdict() {
+        return None;
+    }
+    Some(Box::new(DeadLetter {
+        entry_id: delivery.lease.entry.to_string(),
+        error_type: failure.error_type,
+        error_message: failure.message.clone(),
+        attempts: delivery.attempt,
+        plugin: plugin.map(PluginId::label),
+        digest: plugin.map(|plugin| plugin.digest.clone()),
+        first_at: history.first().map_or(now, |attempt| attempt.at),
+        last_at: now,
+        history,
+    }))
+}
+
+fn ours(ended: &Ended<'_>) -> Result<Extra, serde_json::Error> {
+    let plan = if let Payload::AgentExecutionStarted(input) = &ended.event.payload {
+        input.execution_plan_id
+    } else {
+        None
+    };
+    object(&Ours {
+        group: ended.group,
+        plugin: ended.plugin.as_ref().map(PluginId::label),
+        digest: ended.plugin.as_ref().map(|plugin| plugin.digest.as_str()),
+        attempts: ended.delivery.attempt,
+        cost: ended.cost,
+        execution_plan_id: plan,
+    })
+}
+
+fn object(ours: &Ours<'_>) -> Result<Extra, serde_json::Error> {
+    let mut extra = Map::new();
+    extra.insert("hothouse".to_owned(), serde_json::to_value(ours)?);
+    Ok(extra)
+}
+
+/// The text of a handler's data with our object at its end. Spliced, not parsed and written
+/// again: numbers stay as the plugin wrote them.
+fn with_ours(data: &str, ours: &Extra) -> Result<String, serde_json::Error> {
+    let body = data
+        .trim_end()
+        .strip_suffix('}')
+        .unwrap_or_default()
+        .trim_end();
+    let comma = if body.trim_start() == "{" { "" } else { "," };
+    let ours = serde_json::to_string(ours)?;
+    Ok(format!("{body}{comma}{}", &ours[1..]))
+}
+
+fn source(plugin: Option<&PluginId>) -> String {
+    match plugin {
+        Some(plugin) => format!("hothouse/{}", plugin.label()),
+        None => "hothouse".to_owned(),
+    }
+}
+
+impl<'a> Origin<'a> {
+    fn of(ended: &'a Ended<'_>, now: DateTime<Utc>) -> Self {
+        let envelope = &ended.event.envelope;
+        Self {
+            group: ended.group,
+            event_id: envelope.event_id,
+            correlation_id: envelope.correlation_id,
+            generation: envelope.generation,
+            source: source(ended.plugin.as_ref()),
+            now,
+        }
+    }
+
+    /// The same delivery always derives the same ids, so that consumers can deduplicate.
+    fn id(&self, what: &str) -> Id {
+        self.event_id
+            .derive(&format!("{}/{}/{what}", self.group, self.generation))
+    }
+
+    fn output(&self, event_type: EventType, data: String, index: usize) -> Output {
+        let envelope = Envelope {
+            event_id: self.id(&index.to_string()),
+            event_type,
+            timestamp: millis(self.now),
+            correlation_id: Some(self.correlation_id.unwrap_or(self.event_id)),
+            causation_id: Some(self.event_id),
+            source: Some(self.source.clone()),
+            version: "1.0".to_owned(),
+            generation: 0,
+        };
+        Output {
+            event_type,
+            fields: encode(&envelope, &data),
+        }
+    }
+}
+
+/// Finer than a millisecond is noise between hosts.
+fn millis(time: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(time.timestamp_millis()).unwrap_or(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_object_is_spliced_into_data_whatever_it_ends_with() {
+        let ours: Extra = serde_json::from_str(r#"{"hothouse":{"a":1}}"#).expect("json");
+        for (data, expected) in [
+            ("{}", r#"{"hothouse":{"a":1}}"#),
+            (" { } ", r#" {"hothouse":{"a":1}}"#),
+            (r#"{"x":{}}"#, r#"{"x":{},"hothouse":{"a":1}}"#),
+            (r#"{"x":"}"}"#, r#"{"x":"}","hothouse":{"a":1}}"#),
+            ("{\"x\":1e400}\n", r#"{"x":1e400,"hothouse":{"a":1}}"#),
+        ] {
+            assert_eq!(with_ours(data, &ours).expect("splice"), expected);
+        }
+    }
+}

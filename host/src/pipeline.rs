@@ -1,0 +1,169 @@
+//! The whole flow: decode -> route -> call -> outcome. Poll, lanes and commit are the bus's;
+//! [`consumer`](crate::consumer) joins the two.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+
+use crate::bus::{Commit, Delivery, Verdict};
+use crate::config::{Repositories, RetryPolicy};
+use crate::event::{Event, Fields, Malformed, Payload, Salvaged, decode};
+use crate::failure::{ErrorType, Failure};
+use crate::outcome::{self, Ended};
+use crate::plugin::{Plugin, PluginId, Registry};
+use crate::router::Router;
+use crate::sandbox::{Call, Run};
+
+/// When a commit that could not be written is tried again.
+const AFTER_A_DEFECT: Duration = Duration::from_secs(60);
+
+/// What every delivery of one group goes through.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// The group.
+    pub group: String,
+    /// Its routes.
+    pub router: Router,
+    /// The plugins.
+    pub plugins: Arc<Registry>,
+    /// Where repositories are.
+    pub repositories: Repositories,
+}
+
+impl Pipeline {
+    /// Takes a delivery to its commit. Every failure on the way becomes a part of the commit.
+    ///
+    /// The caller holds a slot of the sandbox. Dropping the future drops the run; the
+    /// delivery is then still held and is to be released.
+    pub async fn handle(&self, mut delivery: Delivery) -> Commit {
+        let fields = std::mem::take(&mut delivery.fields);
+        let commit = match decode_in_lane(&fields, &delivery) {
+            Ok(event) => {
+                drop(fields);
+                let ended = self.run(event, delivery.clone()).await;
+                log(&ended);
+                outcome::conclude(ended, Utc::now())
+            }
+            Err(malformed) => {
+                let (group, entry) = (&self.group, delivery.lease.entry);
+                tracing::warn!(group, %entry, "malformed event: {malformed}");
+                outcome::conclude_malformed(group, delivery.clone(), &malformed, Utc::now())
+            }
+        };
+        commit.unwrap_or_else(|error| unwritable(delivery, &error))
+    }
+
+    async fn run(&self, event: Event, delivery: Delivery) -> Ended<'_> {
+        let routed = self.router.route(&event);
+        let retry = match &routed {
+            Ok(route) => &route.retry,
+            Err(_) => self.router.unrouted(),
+        };
+        let plugin = match &routed {
+            Ok(route) => self.plugins.get(&route.plugin),
+            Err(failure) => Err(failure.clone()),
+        };
+        let run = match &plugin {
+            Ok(plugin) => self.call(plugin, &event, delivery.attempt, retry).await,
+            Err(failure) => Err(failure.clone()),
+        };
+        let (result, cost) = match run {
+            Ok(run) => (run.result, Some(run.cost)),
+            Err(failure) => (Err(failure), None),
+        };
+        Ended {
+            group: &self.group,
+            plugin: plugin.ok().map(|plugin| plugin.id.clone()),
+            delivery,
+            event,
+            result,
+            cost,
+            retry,
+        }
+    }
+
+    /// One run in the sandbox, or why there was none.
+    async fn call(
+        &self,
+        plugin: &Plugin,
+        event: &Event,
+        attempt: u32,
+        retry: &RetryPolicy,
+    ) -> Result<Run, Failure> {
+        if attempt > retry.max_attempts() {
+            let runs = attempt - 1;
+            let message = format!("it was begun {runs} times, and its host died in the last run");
+            return Err(Failure::new(ErrorType::HostError, message));
+        }
+        let repository = self.repository(plugin, event)?;
+        let call = Call {
+            event,
+            attempt,
+            plugin: &plugin.label,
+            limits: &plugin.limits,
+            emits: &plugin.manifest.emits,
+            repository: repository.as_deref(),
+        };
+        Ok(plugin.component.call(call).await)
+    }
+
+    fn repository(&self, plugin: &Plugin, event: &Event) -> Result<Option<PathBuf>, Failure> {
+        if plugin.repository
+            && let Payload::DiscoveryStarted(data) = &event.payload
+        {
+            return self.repositories.find(data.repository_id).map(Some);
+        }
+        Ok(None)
+    }
+}
+
+/// Decodes an entry whose lane the bus has derived. An entry whose aggregate the bus could
+/// not read has a lane of its own, and must not run beside its aggregate's other events.
+fn decode_in_lane(fields: &Fields, delivery: &Delivery) -> Result<Event, Malformed> {
+    let event = decode(fields)?;
+    if !delivery.lease.lane.is_own() {
+        return Ok(event);
+    }
+    Err(Malformed {
+        reason: "data: the aggregate's id cannot be read; is something nested too deeply?".into(),
+        salvaged: Salvaged::of(&event),
+    })
+}
+
+fn log(ended: &Ended<'_>) {
+    let event_id = ended.event.envelope.event_id;
+    let kind = ended.event.envelope.event_type;
+    let lane = &ended.delivery.lease.lane;
+    let plugin = ended
+        .plugin
+        .as_ref()
+        .map(PluginId::label)
+        .unwrap_or_default();
+    let attempt = ended.delivery.attempt;
+    let cost = ended.cost.unwrap_or_default();
+    match &ended.result {
+        Ok(_) => tracing::info!(
+            %event_id, %lane, plugin, attempt, fuel = cost.fuel, ms = cost.wall_ms,
+            "{kind} done"
+        ),
+        Err(failure) => tracing::warn!(
+            %event_id, %lane, plugin, attempt, fuel = cost.fuel, ms = cost.wall_ms,
+            error_type = %failure.error_type, "{kind} failed: {}", failure.message
+        ),
+    }
+}
+
+/// A defect of ours loses no event: it waits, and the log says why.
+fn unwritable(delivery: Delivery, error: &serde_json::Error) -> Commit {
+    tracing::error!(entry = %delivery.lease.entry, "cannot write the outcome: {error}");
+    Commit {
+        lease: delivery.lease,
+        event_id: None,
+        verdict: Verdict::Retry {
+            after: AFTER_A_DEFECT,
+            history: delivery.history,
+        },
+    }
+}

@@ -1,0 +1,195 @@
+//! `plugin.toml`: what a plugin says of itself and asks for.
+
+use std::path::{Path, PathBuf};
+
+use semver::Version;
+
+use crate::config::{Problem, Section};
+use crate::event::EventType;
+use crate::sandbox::{LimitsPatch, World};
+
+/// A checked manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Names the plugin in outcomes.
+    pub name: String,
+    /// Its version.
+    pub version: Version,
+    /// The world that its component exports.
+    pub world: World,
+    /// One line for people.
+    pub description: String,
+    /// The component's file, beside the manifest.
+    pub component: PathBuf,
+    /// Types that it may emit; for handlers alone.
+    pub emits: Vec<EventType>,
+    /// Whether it asks for its event's repository, read-only.
+    pub repository: bool,
+    /// Limits that it asks for.
+    pub limits: LimitsPatch,
+}
+
+/// The manifest cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// It cannot be read.
+    #[error("cannot read {path}: {reason}", path = .path.display())]
+    Unreadable {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why.
+        reason: std::io::Error,
+    },
+    /// It says what it should not.
+    #[error("{path} has mistakes: {}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "), path = .path.display())]
+    Invalid {
+        /// Which.
+        path: PathBuf,
+        /// Every mistake.
+        problems: Vec<Problem>,
+    },
+}
+
+impl Manifest {
+    /// Name of the file in a plugin's directory.
+    pub const FILE: &'static str = "plugin.toml";
+
+    /// Reads the manifest of a plugin's directory.
+    ///
+    /// # Errors
+    /// [`ManifestError`], with every mistake at once.
+    pub fn load(directory: &Path) -> Result<Self, ManifestError> {
+        let path = directory.join(Self::FILE);
+        let text = std::fs::read_to_string(&path).map_err(|reason| ManifestError::Unreadable {
+            path: path.clone(),
+            reason,
+        })?;
+        Self::parse(&text).map_err(|problems| ManifestError::Invalid { path, problems })
+    }
+
+    /// Checks the text of a manifest.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let table = text.parse().map_err(|error: toml::de::Error| {
+            vec![Problem {
+                at: "syntax".into(),
+                message: error.to_string().trim().to_owned(),
+            }]
+        })?;
+        let mut problems = Vec::new();
+        let mut root = Section::root(table, &mut problems);
+        let name: Option<String> = root.require("name");
+        let version: Option<Version> = root.require("version");
+        let world: Option<World> = root.require("world");
+        let description = root.get("description").unwrap_or_default();
+        let component: Option<PathBuf> = root.get("component");
+        let emits = emits(&mut root, world);
+        let repository = root
+            .section("needs", |needs| needs.get::<Access>("repository").is_some())
+            .unwrap_or(false);
+        let limits = root.get("limits").unwrap_or_default();
+        if let Some(name) = &name
+            && !is_plugin_name(name)
+        {
+            root.problem("name", "use lower-case letters, digits and `-`");
+        }
+        if let Some(component) = &component
+            && component.components().count() != 1
+        {
+            root.problem("component", "must be a file beside the manifest");
+        }
+        if repository && world != Some(World::Analyzer) {
+            root.problem("needs.repository", "only world analyzer gets a repository");
+        }
+        root.finish();
+        match (name, version, world) {
+            (Some(name), Some(version), Some(world)) if problems.is_empty() => Ok(Self {
+                component: component.unwrap_or_else(|| format!("{name}.wasm").into()),
+                name,
+                version,
+                world,
+                description,
+                emits,
+                repository,
+                limits,
+            }),
+            _ => Err(problems),
+        }
+    }
+
+    /// Where the component of a plugin in `directory` is.
+    #[must_use]
+    pub fn component_path(&self, directory: &Path) -> PathBuf {
+        directory.join(&self.component)
+    }
+}
+
+/// Access to a repository. There is one kind so far.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Access {
+    Read,
+}
+
+fn emits(root: &mut Section<'_>, world: Option<World>) -> Vec<EventType> {
+    let names: Vec<String> = root.get("emits").unwrap_or_default();
+    if !names.is_empty() && world != Some(World::Handler) {
+        root.problem("emits", "only world handler emits events of its choice");
+    }
+    let mut types = Vec::new();
+    for name in names {
+        match EventType::parse(&name) {
+            Some(kind) => types.push(kind),
+            None => root.problem("emits", format!("{name:?} is not a type of the contract")),
+        }
+    }
+    types
+}
+
+/// Names stand in the `source` of events and in file names.
+fn is_plugin_name(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_component_is_named_after_the_plugin_unless_it_says_otherwise() {
+        let manifest =
+            Manifest::parse("name = 'a-b'\nversion = '1.2.0'\nworld = 'agent'").expect("manifest");
+        assert_eq!(
+            manifest.component_path(Path::new("plugins/a-b")),
+            Path::new("plugins/a-b/a-b.wasm")
+        );
+    }
+
+    #[test]
+    fn every_mistake_of_a_manifest_is_reported_at_once() {
+        let problems = Manifest::parse(
+            "name = 'A B'\nversion = 'one'\nworld = 'agent'\nemits = ['no.such']\nicon = 'x'\n\
+             component = '../../etc/passwd'\n[needs]\nrepository = 'write'",
+        )
+        .expect_err("mistakes");
+        let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        for at in [
+            "name",
+            "version",
+            "emits",
+            "icon",
+            "component",
+            "needs.repository",
+        ] {
+            assert!(
+                text.iter().any(|line| line.starts_with(at)),
+                "{at}: {text:#?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The plugins of a configuration, loaded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Manifest, Plugin, PluginError, Slot};
+use crate::config::{Config, Problem};
+use crate::failure::{ErrorType, Failure};
+use crate::sandbox::Sandbox;
+
+/// Every configured plugin by its name in the configuration, ready or broken. A broken one
+/// stops no host: its events fail with what is wrong with it.
+#[derive(Debug)]
+pub struct Registry {
+    slots: BTreeMap<String, Slot>,
+}
+
+impl Registry {
+    /// Loads every plugin, one after the other: Wasmtime compiles each on all cores.
+    #[must_use]
+    pub fn load(config: &Config, sandbox: &Sandbox) -> Self {
+        let load = |(name, plugin): (&String, _)| {
+            let slot = match Plugin::load(plugin, config.limits, &config.limits_max, sandbox) {
+                Ok(plugin) => {
+                    tracing::info!(
+                        plugin = plugin.label,
+                        digest = plugin.id.digest,
+                        "plugin ready"
+                    );
+                    Ok(Arc::new(plugin))
+                }
+                Err(error) => {
+                    let failure = error.failure();
+                    tracing::error!(plugin = name, error_type = %failure.error_type, "plugin broken: {error}");
+                    Err(failure)
+                }
+            };
+            (name.clone(), slot)
+        };
+        Self {
+            slots: config.plugins.iter().map(load).collect(),
+        }
+    }
+
+    /// A plugin by its name in the configuration.
+    ///
+    /// # Errors
+    /// `plugin_unavailable` or `capability_denied` where it is broken.
+    pub fn get(&self, name: &str) -> Slot {
+        self.slots.get(name).cloned().unwrap_or_else(|| {
+            let message = format!("no plugin {name:?} is configured");
+            Err(Failure::new(ErrorType::PluginUnavailable, message))
+        })
+    }
+
+    /// Every plugin, in name order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Slot)> {
+        self.slots.iter().map(|(name, slot)| (name.as_str(), slot))
+    }
+
+    /// Routes that give a plugin events that its world cannot take. Reads the manifests
+    /// alone; one that cannot be read is no problem here.
+    #[must_use]
+    pub fn check_routes(config: &Config) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for route in &config.routes {
+            let Some(plugin) = config.plugins.get(&route.plugin) else {
+                continue;
+            };
+            let Ok(manifest) = Manifest::load(&plugin.path) else {
+                continue;
+            };
+            if !manifest.world.takes(route.event_type) {
+                problems.push(Problem {
+                    at: "routes".into(),
+                    message: format!(
+                        "{} goes to {:?}, whose world {} cannot take it",
+                        route.event_type, route.plugin, manifest.world
+                    ),
+                });
+            }
+        }
+        problems
+    }
+
+    /// What is wrong with each plugin that cannot be loaded, for `config validate`.
+    #[must_use]
+    pub fn check_plugins(config: &Config, sandbox: &Sandbox) -> Vec<(String, PluginError)> {
+        let load = |plugin| Plugin::load(plugin, config.limits, &config.limits_max, sandbox);
+        config
+            .plugins
+            .iter()
+            .filter_map(|(name, plugin)| Some((name.clone(), load(plugin).err()?)))
+            .collect()
+    }
+}
