@@ -1,1 +1,164 @@
-//! The verbs.
+//! The command line: one file for each verb.
+#![allow(clippy::print_stdout)] // Standard output is what this room is for.
+
+mod config;
+mod demo;
+mod doctor;
+mod output;
+mod plugin;
+mod publish;
+mod run;
+mod serve;
+mod status;
+mod timeline;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::{Parser, Subcommand};
+
+use crate::bus::{self, Bus, BusError, BusUrl};
+use crate::config::{Config, ConfigError};
+use crate::consumer_name;
+
+use self::output::Output;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  done, and the answer is no: the event failed, the input was refused, a check found something
+  2  the command line or the configuration is wrong
+  3  the bus cannot be reached
+
+Environment:
+  HOTHOUSE_CONFIG, HOTHOUSE_BUS  as --config and --bus
+  HOTHOUSE_LOG                   what is logged, for example `debug` or `hothouse=info,guest=off`";
+
+/// Runs agent handlers that nobody has to trust, each event in a fresh WebAssembly sandbox.
+#[derive(Debug, Parser)]
+#[command(name = "hothouse", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+
+    #[command(flatten)]
+    global: Global,
+}
+
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// The configuration.
+    #[arg(
+        long,
+        global = true,
+        env = "HOTHOUSE_CONFIG",
+        default_value = "hothouse.toml"
+    )]
+    config: PathBuf,
+
+    /// The bus, instead of the configuration's: redis://HOST:PORT, sqlite:PATH or memory:
+    #[arg(long, global = true, env = "HOTHOUSE_BUS", value_name = "URL")]
+    bus: Option<String>,
+
+    /// Prints JSON (and logs JSON lines).
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Consumes events and commits their outcomes until it is told to stop
+    Serve(serve::Args),
+    /// Runs one event through one plugin, without a bus, and shows outcome and cost
+    Run(run::Args),
+    /// Checks events against the contract and appends them to their streams
+    Publish(publish::Args),
+    /// Looks at plugins
+    #[command(subcommand)]
+    Plugin(plugin::Verb),
+    /// Shows each group's figures and the plugins
+    Status(status::Args),
+    /// Looks at the configuration
+    #[command(subcommand)]
+    Config(config::Verb),
+    /// Checks everything that a host needs and says what to do
+    Doctor(doctor::Args),
+    /// Runs the sample events through the sample plugins and shows what happened
+    Demo(demo::Args),
+}
+
+impl Cli {
+    /// Runs the verb.
+    ///
+    /// # Errors
+    /// What stopped it; [`exit_code`] tells the code.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let global = self.global;
+        match self.verb {
+            Verb::Serve(args) => serve::run(args, &global).await,
+            Verb::Run(args) => run::run(args, &global).await,
+            Verb::Publish(args) => publish::run(args, &global).await,
+            Verb::Plugin(verb) => plugin::run(verb, &global).await,
+            Verb::Status(args) => status::run(args, &global).await,
+            Verb::Config(verb) => config::run(verb, &global).await,
+            Verb::Doctor(args) => doctor::run(args, &global).await,
+            Verb::Demo(args) => demo::run(args, &global).await,
+        }
+    }
+}
+
+impl Global {
+    fn output(&self) -> Output {
+        Output { json: self.json }
+    }
+
+    fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(&self.config, self.bus.as_deref())
+    }
+
+    /// The bus's URL, without the rest of the configuration where --bus says it.
+    fn bus_url(&self) -> anyhow::Result<BusUrl> {
+        match &self.bus {
+            Some(url) => Ok(url.parse().map_err(Usage::of)?),
+            None => Ok(self.load()?.bus),
+        }
+    }
+
+    /// A bus that another process uses too.
+    fn shared_bus(&self, url: &BusUrl) -> anyhow::Result<Arc<dyn Bus>> {
+        if *url == BusUrl::Memory {
+            bail!(Usage(
+                "memory: is another process's own: give --bus redis://HOST:PORT or sqlite:PATH"
+                    .to_owned()
+            ));
+        }
+        let consumer = format!("cli-{}", std::process::id());
+        bus::connect(url, &consumer).with_context(|| format!("cannot open {url}"))
+    }
+}
+
+/// The caller asked for what cannot be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+impl Usage {
+    fn of(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// The exit code of an error: see `hothouse --help`.
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.is::<Usage>() || error.is::<ConfigError>() {
+        return ExitCode::from(2);
+    }
+    let bus = error.downcast_ref::<BusError>();
+    if bus.is_some() || error.is::<crate::RunError>() {
+        return ExitCode::from(3);
+    }
+    ExitCode::FAILURE
+}

@@ -13,7 +13,7 @@ use crate::event::{EventType, Fields, Id};
 
 /// Key of a lane: the aggregate's id, or `!` and the entry's id where no aggregate can be
 /// read.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lane(pub(super) String);
 
 impl Lane {

@@ -40,15 +40,6 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// As [`get`](Self::get), with the value parsed from text.
-    pub(crate) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
-        &mut self,
-        key: &'static str,
-    ) -> Option<T> {
-        let text: String = self.get(key)?;
-        text.parse().map_err(|error| self.problem(key, error)).ok()
-    }
-
     /// As [`get`](Self::get), and a mistake where it is not there.
     pub(crate) fn require<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<T> {
         if !self.table.contains_key(key) {

@@ -1,0 +1,162 @@
+//! `hothouse doctor`: everything that a host needs, checked one by one.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::Global;
+use super::output::table;
+use crate::bus::BusUrl;
+use crate::config::Config;
+use crate::plugin::Registry;
+use crate::sandbox::Sandbox;
+use crate::subscriptions;
+
+/// Checks everything that a host needs and says what to do
+///
+/// Exit code 1 where something must be mended; advice alone is no failure.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hothouse doctor
+  hothouse doctor --bus redis://127.0.0.1:6379 --json")]
+pub(super) struct Args {}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Finding {
+    Ok,
+    Advice,
+    Fail,
+}
+
+#[derive(Serialize)]
+struct Check {
+    finding: Finding,
+    what: String,
+    message: String,
+}
+
+#[derive(Default)]
+struct Checks(Vec<Check>);
+
+impl Checks {
+    fn add(&mut self, finding: Finding, what: &str, message: impl std::fmt::Display) {
+        self.0.push(Check {
+            finding,
+            what: what.to_owned(),
+            message: message.to_string(),
+        });
+    }
+}
+
+pub(super) async fn run(_args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let mut checks = Checks::default();
+    match global.load() {
+        Err(error) => checks.add(Finding::Fail, "configuration", error),
+        Ok(config) => {
+            let path = global.config.display();
+            checks.add(
+                Finding::Ok,
+                "configuration",
+                format!("{path} is well-formed"),
+            );
+            for problem in Registry::check_routes(&config) {
+                checks.add(Finding::Fail, "routes", problem.message);
+            }
+            check_repositories(&config, &mut checks);
+            check_bus(&config, global, &mut checks).await;
+            check_plugins(config, &mut checks).await?;
+        }
+    }
+    let failed = checks.0.iter().any(|check| check.finding == Finding::Fail);
+    global.output().answer(|| text(&checks.0), &checks.0)?;
+    Ok(match failed {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    })
+}
+
+fn check_repositories(config: &Config, checks: &mut Checks) {
+    for (id, path) in &config.repositories.table {
+        if !path.is_dir() {
+            let message = format!("{id} is not at {}", path.display());
+            checks.add(Finding::Fail, "repositories", message);
+        }
+    }
+}
+
+async fn check_bus(config: &Config, global: &Global, checks: &mut Checks) {
+    if config.bus == BusUrl::Memory {
+        let message = "memory: is gone when the host ends, and no other process can publish to it";
+        checks.add(Finding::Advice, "bus", message);
+        return;
+    }
+    let bus = match global.shared_bus(&config.bus) {
+        Ok(bus) => bus,
+        Err(error) => return checks.add(Finding::Fail, "bus", format!("{error:#}")),
+    };
+    match bus.advice().await {
+        Err(error) => return checks.add(Finding::Fail, "bus", error),
+        Ok(advice) => {
+            checks.add(Finding::Ok, "bus", format!("{} answers", config.bus));
+            for advice in advice {
+                checks.add(Finding::Advice, "bus", advice);
+            }
+        }
+    }
+    for subscription in subscriptions(config) {
+        let (stream, group) = (subscription.stream, &subscription.group);
+        match bus.status(stream, group).await {
+            Err(error) => checks.add(Finding::Fail, "bus", error),
+            Ok(status) if status.dead_letters > 0 => {
+                let message = format!(
+                    "{group} on {stream} has {} dead letters",
+                    status.dead_letters
+                );
+                checks.add(Finding::Advice, "dead letters", message);
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+async fn check_plugins(config: Config, checks: &mut Checks) -> anyhow::Result<()> {
+    let slots = config.host.slots;
+    let names: Vec<String> = config.plugins.keys().cloned().collect();
+    let broken = tokio::task::spawn_blocking(move || {
+        let sandbox = Sandbox::new(config.host.slots)?;
+        Ok::<_, crate::sandbox::SandboxError>(Registry::check_plugins(&config, &sandbox))
+    })
+    .await?;
+    let broken = match broken {
+        Ok(broken) => broken,
+        Err(error) => {
+            checks.add(Finding::Fail, "sandbox", error);
+            return Ok(());
+        }
+    };
+    checks.add(Finding::Ok, "sandbox", format!("{slots} slots"));
+    for name in names {
+        match broken.iter().find(|(broken, _)| *broken == name) {
+            Some((_, error)) => checks.add(Finding::Fail, "plugin", error),
+            None => checks.add(Finding::Ok, "plugin", format!("{name} loads")),
+        }
+    }
+    Ok(())
+}
+
+fn text(checks: &[Check]) -> String {
+    let rows: Vec<Vec<String>> = checks
+        .iter()
+        .map(|check| {
+            let mark = match check.finding {
+                Finding::Ok => "ok",
+                Finding::Advice => "advice",
+                Finding::Fail => "FAIL",
+            };
+            vec![mark.to_owned(), check.what.clone(), check.message.clone()]
+        })
+        .collect();
+    table(&rows)
+}

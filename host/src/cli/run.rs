@@ -1,0 +1,237 @@
+//! `hothouse run`: one event, one plugin, no bus.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use chrono::Utc;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::output::{event_json, grouped};
+use super::{Global, Usage};
+use crate::bus::{DeadLetter, Delivery, EntryId, Lane, Lease, Verdict};
+use crate::config::{PluginConfig, RetryPolicy};
+use crate::event::{Event, Fields, Payload, decode_json};
+use crate::outcome::{Ended, conclude};
+use crate::plugin::{Manifest, Plugin};
+use crate::sandbox::{Call, Cost, Limits, LimitsPatch, Sandbox};
+use crate::telemetry;
+
+/// Runs one event through one plugin, without a bus, and shows outcome and cost
+///
+/// The same sandbox and limits as `serve`, one attempt. What the plugin logs goes to standard
+/// error. Exit code 1 where the outcome is a failure.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hothouse run plugins/backend-agent --event event.json
+  hothouse run backend-agent --event - --json < event.json
+  hothouse run plugins/discovery-analyzer --event discovery.json --repository ./my-repo")]
+pub(super) struct Args {
+    /// A plugin's directory, or its name in the configuration.
+    plugin: String,
+
+    /// A file with the event as JSON; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    event: PathBuf,
+
+    /// The directory to mount as the event's repository, read-only.
+    #[arg(long, value_name = "DIR")]
+    repository: Option<PathBuf>,
+
+    /// Fuel, instead of the limit in force.
+    #[arg(long)]
+    fuel: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    result: &'static str,
+    events: Vec<Value>,
+    dead_letter: Option<Box<DeadLetter>>,
+    cost: Cost,
+}
+
+pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    telemetry::init(global.json, Some("warn,guest=info"));
+    let event = read_event(&args.event)?;
+    let (config, limits, limits_max) = plugin_config(&args, global)?;
+    let plugin = tokio::task::spawn_blocking(move || {
+        let sandbox = Sandbox::new(1)?;
+        Ok::<_, anyhow::Error>(Plugin::load(&config, limits, &limits_max, &sandbox)?)
+    })
+    .await??;
+    let kind = event.envelope.event_type;
+    if !plugin.manifest.world.takes(kind) {
+        bail!(Usage(format!(
+            "{} is of world {}, which does not take {kind}",
+            plugin.label, plugin.manifest.world
+        )));
+    }
+    let repository = repository(&args, &plugin, &event, global)?;
+    let run = plugin
+        .component
+        .call(Call {
+            event: &event,
+            attempt: 1,
+            plugin: &plugin.label,
+            limits: &plugin.limits,
+            emits: &plugin.manifest.emits,
+            repository: repository.as_deref(),
+        })
+        .await;
+    let completed = run.result.is_ok();
+    let no_retries = RetryPolicy {
+        delays: Vec::new(),
+        ..RetryPolicy::default()
+    };
+    let commit = conclude(
+        Ended {
+            group: "run",
+            delivery: delivery(),
+            event,
+            plugin: Some(plugin.id.clone()),
+            result: run.result,
+            cost: Some(run.cost),
+            retry: &no_retries,
+        },
+        Utc::now(),
+    )?;
+    let Verdict::Done {
+        outputs,
+        dead_letter,
+    } = commit.verdict
+    else {
+        bail!("the outcome is not final, though no retry is allowed: a defect of Hothouse");
+    };
+    let answer = Answer {
+        result: if completed { "completed" } else { "failed" },
+        events: outputs
+            .iter()
+            .map(|output| event_json(&output.fields))
+            .collect(),
+        dead_letter,
+        cost: run.cost,
+    };
+    global.output().answer(|| text(&answer, &plugin), &answer)?;
+    Ok(match completed {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn read_event(path: &Path) -> anyhow::Result<Event> {
+    let bytes = super::publish::read(path)?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|error| Usage(format!("{}: not UTF-8: {error}", path.display())))?;
+    let event = decode_json(text)
+        .map_err(|error| Usage(format!("{} is no event: {error}", path.display())))?;
+    Ok(event)
+}
+
+/// A directory is used as it is, with what its manifest asks for; a name is the
+/// configuration's.
+fn plugin_config(args: &Args, global: &Global) -> anyhow::Result<(PluginConfig, Limits, Limits)> {
+    let directory = Path::new(&args.plugin);
+    let (mut plugin, limits, limits_max) = if directory.join(Manifest::FILE).is_file() {
+        let plugin = PluginConfig {
+            path: directory.to_owned(),
+            repository: true,
+            limits: LimitsPatch::default(),
+        };
+        (plugin, Limits::DEFAULT, Limits::MAXIMUM)
+    } else {
+        let config = global.load().with_context(|| {
+            format!(
+                "{:?} is no directory with a {}",
+                args.plugin,
+                Manifest::FILE
+            )
+        })?;
+        let Some(plugin) = config.plugins.get(&args.plugin) else {
+            bail!(Usage(format!(
+                "{:?} is neither a directory with a {} nor a plugin of {}",
+                args.plugin,
+                Manifest::FILE,
+                global.config.display()
+            )));
+        };
+        (plugin.clone(), config.limits, config.limits_max)
+    };
+    plugin.limits.fuel = args.fuel.or(plugin.limits.fuel);
+    Ok((plugin, limits, limits_max))
+}
+
+fn repository(
+    args: &Args,
+    plugin: &Plugin,
+    event: &Event,
+    global: &Global,
+) -> anyhow::Result<Option<PathBuf>> {
+    if !plugin.repository || args.repository.is_some() {
+        return Ok(args.repository.clone());
+    }
+    let Payload::DiscoveryStarted(data) = &event.payload else {
+        return Ok(None);
+    };
+    let config = global.load().map_err(|error| {
+        Usage(format!(
+            "{} reads a repository: give --repository DIR ({error})",
+            plugin.label
+        ))
+    })?;
+    let found = config.repositories.find(data.repository_id);
+    Ok(Some(found.map_err(|failure| {
+        Usage(format!("{}; or give --repository DIR", failure.message))
+    })?))
+}
+
+/// There is no bus: the outcome is made as if the event were the first of a stream.
+fn delivery() -> Delivery {
+    Delivery {
+        lease: Lease {
+            entry: EntryId::ZERO,
+            lane: Lane::default(),
+            fence: 0,
+        },
+        fields: Fields::default(),
+        attempt: 1,
+        history: Vec::new(),
+    }
+}
+
+fn text(answer: &Answer, plugin: &Plugin) -> String {
+    let mut lines = Vec::new();
+    for event in &answer.events {
+        lines.push(serde_json::to_string_pretty(event).unwrap_or_default());
+    }
+    if let Some(dead_letter) = &answer.dead_letter {
+        lines.push(format!(
+            "dead letter: {}: {}",
+            dead_letter.error_type, dead_letter.error_message
+        ));
+    }
+    let Cost {
+        fuel,
+        wall_ms,
+        peak_memory_bytes,
+        log_lines_dropped,
+        ..
+    } = answer.cost;
+    lines.push(format!(
+        "{} by {}: {} fuel of {}, {wall_ms:.1} ms, {} KiB of memory",
+        answer.result,
+        plugin.label,
+        grouped(fuel),
+        grouped(plugin.limits.fuel),
+        grouped(peak_memory_bytes / 1024),
+    ));
+    if log_lines_dropped > 0 {
+        lines.push(format!(
+            "{} log lines were over the limit",
+            grouped(log_lines_dropped)
+        ));
+    }
+    lines.join("\n")
+}

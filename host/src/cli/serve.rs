@@ -1,0 +1,84 @@
+//! `hothouse serve`: one host.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::{Global, consumer_name};
+use crate::bus::{self, BusUrl};
+use crate::config::{Config, ConfigError};
+use crate::plugin::Registry;
+use crate::sandbox::Sandbox;
+use crate::telemetry;
+
+/// Consumes events and commits their outcomes until it is told to stop
+///
+/// Reads ./hothouse.toml. SIGTERM or Ctrl-C stops it in good order: runs in hand end or their
+/// events go back to the bus, and the exit code is 0.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hothouse serve
+  hothouse serve --bus redis://127.0.0.1:6379
+  HOTHOUSE_LOG=warn hothouse serve --config /etc/hothouse.toml --json")]
+pub(super) struct Args {}
+
+pub(super) async fn run(_args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    telemetry::init(global.json, None);
+    let config = load(global)?;
+    if config.bus == BusUrl::Memory {
+        tracing::warn!("memory: is this process's own: nobody else can publish to it");
+    }
+    let stop = stop_on_signal()?;
+    let (sandbox, plugins) = prepare(&config).await?;
+    let bus = bus::connect(&config.bus, &consumer_name(&config))
+        .with_context(|| format!("cannot open {}", config.bus))?;
+    let groups = config.group_names().join(", ");
+    tracing::info!(bus = %config.bus, host = config.host.name, groups, "serving");
+    crate::run(&config, bus, sandbox, plugins, stop).await?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The configuration, with routes that their plugins can take.
+pub(super) fn load(global: &Global) -> Result<Config, ConfigError> {
+    let config = global.load()?;
+    let problems = Registry::check_routes(&config);
+    if problems.is_empty() {
+        return Ok(config);
+    }
+    Err(ConfigError::Invalid {
+        path: global.config.clone(),
+        problems,
+    })
+}
+
+/// The sandbox, and the plugins in it. Compiles, so it runs off the runtime's own threads.
+pub(super) async fn prepare(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Arc<Registry>)> {
+    let config = config.clone();
+    tokio::task::spawn_blocking(move || {
+        let sandbox = Sandbox::new(config.host.slots)?;
+        let plugins = Registry::load(&config, &sandbox);
+        Ok((Arc::new(sandbox), Arc::new(plugins)))
+    })
+    .await?
+}
+
+/// Turns true at the first SIGTERM or Ctrl-C.
+fn stop_on_signal() -> anyhow::Result<watch::Receiver<bool>> {
+    let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+    let (stopper, stop) = watch::channel(false);
+    // Ends with the runtime; it owns nothing but the signals.
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stopper.send_replace(true);
+    });
+    Ok(stop)
+}

@@ -1,0 +1,133 @@
+//! `hothouse status`.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::Global;
+use super::output::table;
+use crate::bus::GroupStatus;
+use crate::config::Config;
+use crate::plugin::Manifest;
+use crate::sandbox::digest;
+use crate::subscriptions;
+
+/// Shows each group's figures and the plugins
+///
+/// lag: entries not read yet. pending: read and not finished. parked: of these, waiting behind
+/// their lane's head or for a retry. A bus in another process's memory cannot be looked at.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hothouse status
+  hothouse status --bus redis://127.0.0.1:6379 --json")]
+pub(super) struct Args {}
+
+#[derive(Serialize)]
+struct Answer {
+    bus: String,
+    groups: Vec<GroupStatus>,
+    plugins: Vec<PluginStatus>,
+}
+
+#[derive(Serialize)]
+struct PluginStatus {
+    name: String,
+    version: Option<String>,
+    digest: Option<String>,
+    problem: Option<String>,
+}
+
+pub(super) async fn run(_args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let config = global.load()?;
+    let bus = global.shared_bus(&config.bus)?;
+    let mut groups = Vec::new();
+    for subscription in subscriptions(&config) {
+        groups.push(bus.status(subscription.stream, &subscription.group).await?);
+    }
+    let answer = Answer {
+        bus: config.bus.to_string(),
+        groups,
+        plugins: plugins(&config),
+    };
+    global.output().answer(|| text(&answer), &answer)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the files say. Compiling them is `doctor`'s and `config validate`'s.
+fn plugins(config: &Config) -> Vec<PluginStatus> {
+    let status = |(name, plugin): (&String, &crate::config::PluginConfig)| {
+        let mut status = PluginStatus {
+            name: name.clone(),
+            version: None,
+            digest: None,
+            problem: None,
+        };
+        match Manifest::load(&plugin.path) {
+            Err(error) => status.problem = Some(error.to_string()),
+            Ok(manifest) => {
+                status.version = Some(manifest.version.to_string());
+                let path = manifest.component_path(&plugin.path);
+                match std::fs::read(&path) {
+                    Ok(bytes) => status.digest = Some(digest(&bytes)),
+                    Err(error) => {
+                        status.problem = Some(format!("cannot read {}: {error}", path.display()));
+                    }
+                }
+            }
+        }
+        status
+    };
+    config.plugins.iter().map(status).collect()
+}
+
+fn text(answer: &Answer) -> String {
+    let titles = [
+        "stream",
+        "group",
+        "lag",
+        "pending",
+        "parked",
+        "lanes",
+        "dead letters",
+        "duplicates",
+        "hosts",
+    ];
+    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    for group in &answer.groups {
+        let lag = match (group.exists, group.lag) {
+            (false, _) => "no group yet".to_owned(),
+            (true, Some(lag)) => lag.to_string(),
+            (true, None) => "unknown".to_owned(),
+        };
+        rows.push(vec![
+            group.stream.clone(),
+            group.group.clone(),
+            lag,
+            group.pending.to_string(),
+            group.parked.to_string(),
+            group.lanes.to_string(),
+            group.dead_letters.to_string(),
+            group.duplicates.to_string(),
+            group.hosts.to_string(),
+        ]);
+    }
+    let plugins: Vec<Vec<String>> = answer
+        .plugins
+        .iter()
+        .map(|plugin| {
+            let version = plugin.version.clone().unwrap_or_else(|| "?".to_owned());
+            let rest = match (&plugin.problem, &plugin.digest) {
+                (Some(problem), _) => problem.clone(),
+                (None, digest) => format!("sha256:{}", digest.as_deref().unwrap_or_default()),
+            };
+            vec![format!("{}@{version}", plugin.name), rest]
+        })
+        .collect();
+    format!(
+        "bus {}\n\n{}\n\n{}",
+        answer.bus,
+        table(&rows),
+        table(&plugins)
+    )
+}
