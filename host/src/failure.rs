@@ -205,11 +205,7 @@ pub fn clean(text: &str, max: usize) -> String {
 fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     match chars.next() {
         Some('[') => {
-            while let Some(next) = chars.next() {
-                if ('\u{40}'..='\u{7e}').contains(&next) {
-                    return;
-                }
-            }
+            let _ = chars.find(|next| ('\u{40}'..='\u{7e}').contains(next));
         }
         Some(']') => {
             while let Some(next) = chars.next() {

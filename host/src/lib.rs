@@ -12,6 +12,8 @@
 //! - [`plugin`], [`sandbox`]: plugins, and what runs them.
 //! - [`cli`]: the verbs.
 
+#![forbid(unsafe_code)]
+
 pub mod bus;
 pub mod cli;
 pub mod config;

@@ -1,4 +1,5 @@
 //! The `hothouse` binary.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

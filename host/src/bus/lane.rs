@@ -72,7 +72,7 @@ pub(super) fn claim(subscription: &Subscription, id: EntryId, fields: &Fields) -
     let (name, event_id, data) = match &whole {
         Some(whole) => (
             whole.event_type.as_deref(),
-            whole.event_id.and_then(|raw| id_of(raw)),
+            whole.event_id.and_then(id_of),
             whole.data.map(RawValue::get),
         ),
         None => (
