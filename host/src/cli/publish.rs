@@ -133,18 +133,20 @@ fn parse(name: &str, bytes: &[u8], events: &mut Vec<Event>, refused: &mut Vec<St
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
-            let line = line_of(bytes, error.valid_up_to());
+            let line = 1 + newlines(&bytes[..error.valid_up_to()]);
             refused.push(format!("{name}, line {line}: not UTF-8"));
             return;
         }
     };
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    let (mut line, mut counted) = (1, 0);
     loop {
-        let before = values.byte_offset();
-        let Some(value) = values.next() else { break };
         // The offset is where the last value ended: the next begins after white space.
-        let gap = text[before..].len() - text[before..].trim_start().len();
-        let line = line_of(bytes, before + gap);
+        let ended = values.byte_offset();
+        let Some(value) = values.next() else { break };
+        let gap = text[ended..].len() - text[ended..].trim_start().len();
+        line += newlines(&bytes[counted..ended + gap]);
+        counted = ended + gap;
         match value {
             Ok(value) => match decode_json(value.get()) {
                 Ok(event) => events.push(event),
@@ -158,11 +160,8 @@ fn parse(name: &str, bytes: &[u8], events: &mut Vec<Event>, refused: &mut Vec<St
     }
 }
 
-fn line_of(bytes: &[u8], offset: usize) -> usize {
-    1 + bytes[..offset]
-        .iter()
-        .filter(|byte| **byte == b'\n')
-        .count()
+fn newlines(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
 }
 
 #[cfg(test)]
