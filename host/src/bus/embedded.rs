@@ -106,6 +106,12 @@ impl EmbeddedBus {
 #[async_trait]
 impl Bus for EmbeddedBus {
     async fn publish(&self, stream: &str, entries: Vec<Fields>) -> Result<Vec<EntryId>, BusError> {
+        if entries.iter().any(|fields| fields.0.is_empty()) {
+            return Err(BusError::Broken {
+                bus: self.db.name().to_owned(),
+                reason: "an entry needs at least one field".into(),
+            });
+        }
         let stream = stream.to_owned();
         let ids = self
             .db
@@ -144,7 +150,11 @@ impl Bus for EmbeddedBus {
     }
 
     async fn fetch(&self, subscription: &Subscription, max: usize) -> Result<Fetched, BusError> {
-        self.step(subscription, move |book| book.fetch(max)).await
+        let fetched = self.step(subscription, move |book| book.fetch(max)).await?;
+        fetched.ok_or_else(|| BusError::NoGroup {
+            stream: subscription.stream.to_owned(),
+            group: subscription.group.clone(),
+        })
     }
 
     async fn commit(
@@ -257,7 +267,11 @@ impl Bus for EmbeddedBus {
                         |row| row.get(0),
                     )?,
                     duplicates: found.map_or(0, |(_, duplicates)| duplicates),
-                    hosts: figure("SELECT count(*) FROM hosts WHERE stream = ?1 AND name = ?2")?,
+                    hosts: db.query_row(
+                        "SELECT count(*) FROM hosts WHERE stream = ?1 AND name = ?2 AND until >= ?3",
+                        params![stream, group, now()],
+                        |row| row.get(0),
+                    )?,
                 })
             })
             .await

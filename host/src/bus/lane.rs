@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{EntryId, Subscription};
-use crate::event::{EventType, Fields, Id};
+use crate::event::{Fields, Id};
 
 /// Key of a lane: the aggregate's id, or `!` and the entry's id where no aggregate can be
 /// read.
@@ -49,7 +49,7 @@ pub(super) enum Claim {
 #[derive(Deserialize)]
 struct Whole<'a> {
     #[serde(rename = "type", borrow)]
-    event_type: Option<Cow<'a, str>>,
+    event_type: Option<&'a RawValue>,
     #[serde(borrow)]
     event_id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -58,54 +58,76 @@ struct Whole<'a> {
 
 type Object<'a> = HashMap<Cow<'a, str>, &'a RawValue>;
 
+/// What is to be known of an entry before it is claimed.
+#[derive(Default)]
+struct Envelope<'a> {
+    event_type: Option<Cow<'a, [u8]>>,
+    event_id: Option<Id>,
+    /// Made readable where it is no UTF-8: a lane can be found in it all the same.
+    data: Option<Cow<'a, str>>,
+}
+
+fn envelope(fields: &Fields) -> Envelope<'_> {
+    if fields.get("type").is_none()
+        && let Some(whole) = fields.get("event")
+    {
+        return one_field(whole);
+    }
+    let event_id = fields.get("event_id").map(String::from_utf8_lossy);
+    Envelope {
+        event_type: fields.get("type").map(Cow::Borrowed),
+        event_id: event_id.and_then(|text| text.parse().ok()),
+        data: fields.get("data").map(String::from_utf8_lossy),
+    }
+}
+
+fn one_field(whole: &[u8]) -> Envelope<'static> {
+    let text = String::from_utf8_lossy(whole);
+    let Ok(whole) = serde_json::from_str::<Whole<'_>>(&text) else {
+        return Envelope::default();
+    };
+    let name = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok();
+    Envelope {
+        event_type: whole
+            .event_type
+            .and_then(name)
+            .map(|name| Cow::Owned(name.into_bytes())),
+        event_id: whole.event_id.and_then(id_of),
+        data: whole.data.map(|data| Cow::Owned(data.get().to_owned())),
+    }
+}
+
 pub(super) fn claim(subscription: &Subscription, id: EntryId, fields: &Fields) -> Claim {
-    let text = |name: &str| std::str::from_utf8(fields.get(name)?).ok();
-    if text("target_group").is_some_and(|target| target != subscription.group) {
+    let target = fields.get("target_group");
+    if target.is_some_and(|target| target != subscription.group.as_bytes()) {
         return Claim::Skip;
     }
     let own = || Lane(format!("!{id}"));
-    let whole = if fields.get("type").is_none() {
-        text("event").and_then(|json| serde_json::from_str::<Whole<'_>>(json).ok())
-    } else {
-        None
-    };
-    let (name, event_id, data) = match &whole {
-        Some(whole) => (
-            whole.event_type.as_deref(),
-            whole.event_id.and_then(id_of),
-            whole.data.map(RawValue::get),
-        ),
-        None => (
-            text("type"),
-            text("event_id").and_then(|text| text.parse().ok()),
-            text("data"),
-        ),
-    };
-    let Some(name) = name else {
+    let envelope = envelope(fields);
+    let Some(name) = envelope.event_type else {
         return Claim::Run {
             lane: own(),
-            event_id,
+            event_id: envelope.event_id,
         };
     };
-    let handled = EventType::parse(name).filter(|kind| subscription.types.contains(kind));
+    let handled = subscription
+        .types
+        .iter()
+        .find(|kind| kind.as_str().as_bytes() == name.as_ref());
     let Some(kind) = handled else {
         return Claim::Skip;
     };
+    let data = envelope.data.as_deref();
     let lane = data.and_then(|data| aggregate(data, kind.aggregate()));
     Claim::Run {
         lane: lane.map_or_else(own, |id| Lane(id.to_string())),
-        event_id,
+        event_id: envelope.event_id,
     }
 }
 
 /// The event's id alone, for entries that are claimed already.
 pub(super) fn event_id(fields: &Fields) -> Option<Id> {
-    let text = |name: &str| std::str::from_utf8(fields.get(name)?).ok();
-    if fields.get("type").is_some() {
-        return text("event_id")?.parse().ok();
-    }
-    let whole: Whole<'_> = serde_json::from_str(text("event")?).ok()?;
-    id_of(whole.event_id?)
+    envelope(fields).event_id
 }
 
 /// The first of the paths that is there counts, and must be an id.
@@ -135,6 +157,7 @@ fn id_of(raw: &RawValue) -> Option<Id> {
 mod tests {
     use super::*;
     use crate::bus::Start;
+    use crate::event::EventType;
     use std::time::Duration;
 
     const PLAN: &str = "3fa85f64-5717-4562-b3fc-2c963f66afa6";

@@ -156,8 +156,12 @@ impl Bus for RedisBus {
             Start::New => "$",
         };
         let group = subscription.group.as_str();
+        let meta = format!("{}:meta", prefix(subscription.stream, group));
         self.link
             .run(async |connection| {
+                // Where the group was deleted, our own books say how far it had read.
+                let cursor: Option<String> = connection.hget(meta, "cursor").await?;
+                let start = cursor.as_deref().unwrap_or(start);
                 let created: redis::RedisResult<()> = connection
                     .xgroup_create_mkstream(subscription.stream, group, start)
                     .await;
@@ -261,10 +265,13 @@ impl Bus for RedisBus {
         let ((parked, lanes, hosts, dead_letters, duplicates), groups) = self
             .link
             .run(async |connection| {
+                let (seconds, micros): (u64, u64) =
+                    redis::cmd("TIME").query_async(connection).await?;
+                let now = seconds * 1000 + micros / 1000;
                 let figures: (u64, u64, u64, u64, Option<u64>) = redis::pipe()
                     .zcard(format!("{prefix}:wait"))
                     .hlen(format!("{prefix}:lanes"))
-                    .zcard(format!("{prefix}:hosts"))
+                    .zcount(format!("{prefix}:hosts"), now, "+inf")
                     .xlen(format!("{prefix}:dlq"))
                     .hget(format!("{prefix}:meta"), "duplicates")
                     .query_async(connection)
@@ -326,6 +333,8 @@ fn prefix(stream: &str, group: &str) -> String {
     format!("{{{stream}}}:{group}")
 }
 
+/// At most what Lua's numbers, which are floats, hold to the millisecond.
 fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    const LONGEST: u64 = 1 << 52;
+    u64::try_from(duration.as_millis()).map_or(LONGEST, |ms| ms.min(LONGEST))
 }

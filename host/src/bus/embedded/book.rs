@@ -11,6 +11,9 @@ use crate::bus::{
 };
 use crate::event::{Fields, Id};
 
+/// A dead letter has the first ones of its entry's fields: Redis cannot copy more.
+const MOST_FIELDS: usize = 3000;
+
 /// One group at one moment, for one consumer.
 pub(super) struct Book<'a> {
     pub(super) db: &'a Transaction<'a>,
@@ -44,13 +47,19 @@ impl Book<'_> {
         self.db.prepare_cached(sql)?.execute(values.as_slice())
     }
 
-    pub(super) fn fetch(&self, max: usize) -> Result<Fetched> {
+    /// None where the group does not exist.
+    pub(super) fn fetch(&self, max: usize) -> Result<Option<Fetched>> {
+        let Some(cursor) = self.cursor()? else {
+            return Ok(None);
+        };
         self.extend_lease()?;
-        let mut fetched = Fetched::default();
+        let mut fetched = Fetched {
+            cursor,
+            ..Fetched::default()
+        };
         for lane in self.due_lanes(max)? {
             fetched.deliveries.extend(self.take_head(&lane)?);
         }
-        fetched.cursor = self.cursor()?;
         let room = max - fetched.deliveries.len();
         fetched.full = self.parked()? >= self.subscription.parked_limit;
         if room > 0 && !fetched.full {
@@ -67,7 +76,7 @@ impl Book<'_> {
             }
         }
         fetched.next_due = self.next_due()?;
-        Ok(fetched)
+        Ok(Some(fetched))
     }
 
     /// Decides on an entry that is read for the first time.
@@ -256,6 +265,7 @@ impl Book<'_> {
 
     fn bury(&self, id: EntryId, dead_letter: &DeadLetter) -> Result<()> {
         let mut fields = super::read_one(self.db, self.stream(), id)?.unwrap_or_default();
+        fields.0.truncate(MOST_FIELDS);
         fields.push("hothouse", blob::to_json(dead_letter)?);
         super::append(
             self.db,
@@ -455,7 +465,7 @@ impl Book<'_> {
             .map(|count| usize::try_from(count).unwrap_or_default())
     }
 
-    fn cursor(&self) -> Result<EntryId> {
+    fn cursor(&self) -> Result<Option<EntryId>> {
         self.db
             .prepare_cached(
                 "SELECT cursor_ms, cursor_seq FROM groups WHERE stream = ?1 AND name = ?2",
@@ -466,6 +476,7 @@ impl Book<'_> {
                     seq: row.get(1)?,
                 })
             })
+            .optional()
     }
 }
 

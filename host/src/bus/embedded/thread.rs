@@ -51,6 +51,11 @@ impl DbThread {
         })
     }
 
+    /// What errors call the bus.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Runs `step` in one transaction that takes the write lock at once. Where the caller is
     /// dropped, the step still happens wholly or not at all.
     pub(super) async fn transaction<T: Send + 'static>(

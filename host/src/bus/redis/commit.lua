@@ -33,15 +33,25 @@ local function append(output)
   redis.call('XADD', KEYS[output.key], '*', unpack(output.fields))
 end
 
-local function bury(id, reason)
-  local entry = redis.call('XRANGE', stream, id, id)[1]
-  local fields = entry and entry[2] or {}
-  fields[#fields + 1] = 'hothouse'
-  fields[#fields + 1] = reason
-  redis.call('XADD', DLQ, '*', unpack(fields))
+-- A key that is no stream must not stop a commit half way.
+local checked = {}
+local function check_stream(key)
+  if not checked[key] then
+    local found = redis.call('TYPE', key).ok
+    if found ~= 'stream' and found ~= 'none' then
+      error({ err = 'WRONGTYPE ' .. key .. ' is a ' .. found .. ' and no stream' })
+    end
+    checked[key] = true
+  end
 end
 
 local function finish(lane, id, event_id, verdict)
+  for _, output in ipairs(verdict.outputs) do
+    check_stream(KEYS[output.key])
+  end
+  if verdict.dead_letter ~= '' then
+    check_stream(DLQ)
+  end
   if event_id ~= '' then
     redis.call('HSET', DONE, event_id, id)
     redis.call('PEXPIRE', DONE, 2 * window)
@@ -50,7 +60,8 @@ local function finish(lane, id, event_id, verdict)
     append(output)
   end
   if verdict.dead_letter ~= '' then
-    bury(id, verdict.dead_letter)
+    local entry = redis.call('XRANGE', stream, id, id)[1]
+    bury(entry and entry[2] or {}, verdict.dead_letter)
   end
   forget(lane, id)
 end

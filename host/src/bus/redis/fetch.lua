@@ -11,7 +11,11 @@ local function aggregate(data, paths)
   for _, path in ipairs(paths) do
     local value = data
     for key in string.gmatch(path, '[^.]+') do
-      value = type(value) == 'table' and value[key] or nil
+      if type(value) == 'table' then
+        value = value[key]
+      else
+        value = nil
+      end
     end
     if value ~= nil and value ~= cjson.null then
       return uuid(value)
@@ -56,8 +60,8 @@ if room > 0 and full == 0 then
     end
     cursor = id
   end
-  if #skipped > 0 then
-    redis.call('XACK', stream, group, unpack(skipped))
+  for first = 1, #skipped, 1000 do
+    redis.call('XACK', stream, group, unpack(skipped, first, math.min(first + 999, #skipped)))
   end
   if cursor then
     more = 1
@@ -66,11 +70,15 @@ if room > 0 and full == 0 then
 end
 
 if not cursor then
-  for _, info in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+  local groups = redis.call('EXISTS', stream) == 1 and redis.call('XINFO', 'GROUPS', stream) or {}
+  for _, info in ipairs(groups) do
     local by_name = map(info)
     if by_name.name == group then
       cursor = by_name['last-delivered-id']
     end
+  end
+  if not cursor then
+    return redis.error_reply('NOGROUP ' .. group .. ' on ' .. stream)
   end
 end
 

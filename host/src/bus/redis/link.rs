@@ -97,7 +97,14 @@ impl Link {
             error.kind(),
             ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed
         );
-        if answered && !code.is_some_and(|code| PASSING.contains(&code)) {
+        // A transaction is aborted because of one of its commands.
+        let passing = match error.clone().into_server_errors() {
+            Some(errors) => errors
+                .iter()
+                .any(|(_, error)| PASSING.contains(&error.code())),
+            None => code.is_some_and(|code| PASSING.contains(&code)),
+        };
+        if answered && !passing {
             return self.broken(error.to_string());
         }
         BusError::Unavailable {

@@ -71,7 +71,7 @@ end
 local function envelope(by_name)
   if not by_name.type and by_name.event then
     local whole = json(by_name.event) or {}
-    return whole.type, uuid(whole.event_id), whole.data
+    return whole.type, uuid(whole.event_id), type(whole.data) == 'table' and whole.data or nil
   end
   return by_name.type, uuid(by_name.event_id), by_name.data
 end
@@ -108,6 +108,16 @@ local TRIMMED = '{"entry_id":"%s","error_type":"host_error","error_message":"the
   .. 'trimmed from the stream before it was handled","attempts":0,"first_at":"%s","last_at":"%s",'
   .. '"history":[]}'
 
+-- Lua hands on some 8000 values in one call: of a dead letter's fields the first ones count.
+local MOST_FIELDS = 3000
+
+local function bury(fields, reason)
+  local values = { unpack(fields, 1, math.min(#fields, 2 * MOST_FIELDS)) }
+  values[#values + 1] = 'hothouse'
+  values[#values + 1] = reason
+  redis.call('XADD', DLQ, '*', unpack(values))
+end
+
 local function forget(lane, id)
   redis.call('ZREM', WAIT, waiting(lane, id))
   redis.call('HDEL', TRY, id)
@@ -126,7 +136,7 @@ local function take_head(lane)
     local id = unpad(string.sub(member, #lane + 2))
     local entry = redis.call('XRANGE', stream, id, id)[1]
     if not entry then
-      redis.call('XADD', DLQ, '*', 'hothouse', string.format(TRIMMED, id, ARGV[4], ARGV[4]))
+      bury({}, string.format(TRIMMED, id, ARGV[4], ARGV[4]))
       forget(lane, id)
     else
       local _, event_id = envelope(map(entry[2]))
