@@ -1,0 +1,12 @@
+//! The cases, by what they are about. `main.rs` lists them.
+
+pub(crate) mod claims;
+pub(crate) mod commits;
+pub(crate) mod duplicates;
+pub(crate) mod figures;
+pub(crate) mod hosts;
+pub(crate) mod lanes;
+pub(crate) mod recovery;
+pub(crate) mod retries;
+pub(crate) mod streams;
+pub(crate) mod stress;

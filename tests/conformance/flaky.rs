@@ -1,0 +1,120 @@
+//! A bus that loses replies.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hothouse::bus::{
+    Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lease,
+    Subscription,
+};
+use hothouse::event::Fields;
+
+/// Does what it is asked to, and then loses the reply of every second fetch, commit and
+/// heartbeat, beginning with the first of each.
+#[derive(Debug)]
+pub(crate) struct Flaky<B> {
+    inner: B,
+    fetches: AtomicUsize,
+    commits: AtomicUsize,
+    heartbeats: AtomicUsize,
+}
+
+impl<B> Flaky<B> {
+    pub(crate) fn new(inner: B) -> Self {
+        Self {
+            inner,
+            fetches: AtomicUsize::new(0),
+            commits: AtomicUsize::new(0),
+            heartbeats: AtomicUsize::new(0),
+        }
+    }
+}
+
+fn lose_every_second<T>(calls: &AtomicUsize, reply: Result<T, BusError>) -> Result<T, BusError> {
+    if calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+        return Err(BusError::Unavailable {
+            bus: "flaky".into(),
+            reason: "the reply was lost".into(),
+        });
+    }
+    reply
+}
+
+#[async_trait]
+impl<B: Bus> Bus for Flaky<Arc<B>>
+where
+    B: ?Sized,
+{
+    async fn publish(&self, stream: &str, entries: Vec<Fields>) -> Result<Vec<EntryId>, BusError> {
+        self.inner.publish(stream, entries).await
+    }
+
+    async fn read(&self, stream: &str, after: EntryId, max: usize) -> Result<Vec<Entry>, BusError> {
+        self.inner.read(stream, after, max).await
+    }
+
+    async fn join(&self, subscription: &Subscription) -> Result<(), BusError> {
+        self.inner.join(subscription).await
+    }
+
+    async fn fetch(&self, subscription: &Subscription, max: usize) -> Result<Fetched, BusError> {
+        let reply = self.inner.fetch(subscription, max).await;
+        lose_every_second(&self.fetches, reply)
+    }
+
+    async fn commit(
+        &self,
+        subscription: &Subscription,
+        commits: &[Commit],
+        advance: bool,
+    ) -> Result<Vec<Committed>, BusError> {
+        let reply = self.inner.commit(subscription, commits, advance).await;
+        lose_every_second(&self.commits, reply)
+    }
+
+    async fn recover(
+        &self,
+        subscription: &Subscription,
+        held: &[Lease],
+    ) -> Result<Vec<Delivery>, BusError> {
+        self.inner.recover(subscription, held).await
+    }
+
+    async fn heartbeat(&self, subscription: &Subscription) -> Result<usize, BusError> {
+        let reply = self.inner.heartbeat(subscription).await;
+        lose_every_second(&self.heartbeats, reply)
+    }
+
+    async fn leave(&self, subscription: &Subscription) -> Result<(), BusError> {
+        self.inner.leave(subscription).await
+    }
+
+    async fn wait(
+        &self,
+        subscription: &Subscription,
+        cursor: EntryId,
+        at_most: Duration,
+    ) -> Result<(), BusError> {
+        self.inner.wait(subscription, cursor, at_most).await
+    }
+
+    async fn status(&self, stream: &'static str, group: &str) -> Result<GroupStatus, BusError> {
+        self.inner.status(stream, group).await
+    }
+
+    async fn dead_letters(
+        &self,
+        stream: &str,
+        group: &str,
+        after: EntryId,
+        max: usize,
+    ) -> Result<Vec<Entry>, BusError> {
+        self.inner.dead_letters(stream, group, after, max).await
+    }
+
+    async fn advice(&self) -> Result<Vec<String>, BusError> {
+        self.inner.advice().await
+    }
+}

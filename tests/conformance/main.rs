@@ -1,0 +1,116 @@
+//! What every bus guarantees: one list of cases, and every bus runs all of it.
+
+mod cases;
+mod driver;
+mod flaky;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod random_steps;
+mod redis_only;
+mod store;
+
+use cases::{
+    claims, commits, duplicates, figures, hosts, lanes, recovery, retries, streams, stress,
+};
+
+macro_rules! tests_on {
+    ($bus:ident, $kind:expr, [$($room:ident::$case:ident,)*]) => {
+        mod $bus {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$room::$case(crate::store::Store::open($kind)).await;
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! conformance {
+    (any_bus: [$($room:ident::$case:ident,)*]
+     several_hosts: [$($room2:ident::$case2:ident,)*]) => {
+        // A bus in memory has one host: the second list is not for it.
+        tests_on!(memory, crate::store::Kind::Memory, [$($room::$case,)*]);
+        tests_on!(sqlite, crate::store::Kind::Sqlite, [$($room::$case,)* $($room2::$case2,)*]);
+        tests_on!(redis, crate::store::Kind::Redis, [$($room::$case,)* $($room2::$case2,)*]);
+        tests_on!(flaky_sqlite, crate::store::Kind::FlakySqlite,
+            [$($room::$case,)* $($room2::$case2,)*]);
+        tests_on!(flaky_redis, crate::store::Kind::FlakyRedis,
+            [$($room::$case,)* $($room2::$case2,)*]);
+    };
+}
+
+conformance! {
+    any_bus: [
+        streams::published_entries_are_read_back_in_order_to_the_byte,
+        streams::entries_are_read_in_pages,
+        streams::entries_are_published_all_or_none,
+        streams::a_group_begins_at_the_first_entry,
+        streams::a_group_that_starts_new_begins_after_the_last_entry,
+        streams::a_group_that_is_joined_again_keeps_its_place,
+        streams::a_group_that_nobody_joined_does_not_exist,
+        streams::two_groups_on_one_stream_are_independent,
+        streams::one_group_on_two_streams_is_two_groups,
+        streams::wait_ends_when_an_entry_is_appended,
+        streams::wait_ends_at_once_where_there_are_entries_already,
+        streams::wait_ends_where_nothing_comes,
+        lanes::a_lane_hands_out_one_entry_at_a_time_and_commit_gives_the_next,
+        lanes::a_commit_that_does_not_ask_for_it_leaves_the_next_entry_to_a_fetch,
+        lanes::a_busy_lane_holds_back_no_other,
+        lanes::a_fetch_gives_no_more_than_it_was_asked_for,
+        lanes::many_entries_of_one_millisecond_keep_their_order,
+        lanes::every_delivery_has_a_fence_of_its_own_that_grows,
+        claims::types_that_the_group_does_not_handle_are_skipped,
+        claims::own_outcomes_are_skipped_without_a_look_at_their_data,
+        claims::more_skipped_entries_than_a_script_has_room_for_are_acknowledged,
+        claims::entries_for_another_group_are_skipped,
+        claims::an_event_in_one_field_has_the_lane_of_the_flat_form,
+        claims::ids_in_upper_case_are_the_same_lane,
+        claims::without_a_plan_the_execution_is_the_lane,
+        claims::an_entry_whose_aggregate_cannot_be_read_has_a_lane_of_its_own,
+        claims::data_with_bytes_that_are_no_text_still_has_its_lane,
+        claims::of_a_field_that_comes_twice_the_last_one_counts,
+        commits::a_commit_that_is_sent_twice_changes_nothing,
+        commits::a_retry_that_is_sent_twice_uses_one_attempt,
+        commits::a_commit_of_another_delivery_is_superseded_and_changes_nothing,
+        commits::the_commits_of_a_batch_end_each_on_its_own,
+        commits::outputs_go_to_their_streams_in_order,
+        commits::a_dead_letter_and_its_failed_event_come_together,
+        commits::an_entry_without_an_id_ends_as_one_dead_letter,
+        commits::an_entry_of_too_many_fields_is_buried_with_the_first_of_them,
+        duplicates::an_event_that_comes_twice_in_a_lane_runs_once,
+        duplicates::a_duplicate_that_is_left_to_a_fetch_is_acknowledged_there,
+        duplicates::an_event_in_two_lanes_at_once_has_one_outcome,
+        duplicates::an_event_in_two_lanes_has_one_outcome_also_within_one_batch,
+        duplicates::an_event_that_is_finished_is_acknowledged_when_it_comes_again,
+        duplicates::a_duplicate_of_an_event_that_waits_for_its_retry_waits_behind_it,
+        duplicates::a_retry_is_not_run_where_its_event_was_finished_in_another_lane,
+        duplicates::an_event_that_ended_as_a_dead_letter_is_finished,
+        duplicates::entries_with_an_unreadable_id_are_no_duplicates_of_each_other,
+        retries::a_retry_keeps_its_place_and_history_and_raises_the_attempt,
+        retries::other_lanes_go_on_while_one_waits_for_its_retry,
+        retries::a_retry_comes_when_its_delay_is_over_and_not_before,
+        retries::the_next_due_retry_is_the_soonest,
+        retries::a_release_gives_the_entry_back_at_once_and_uses_no_attempt,
+        retries::a_delay_beyond_all_bounds_is_a_long_one,
+        recovery::recover_finds_exactly_what_is_not_held,
+        recovery::recover_finds_the_next_entry_of_a_lost_commit,
+        recovery::recover_finds_entries_that_cannot_be_read,
+        figures::a_group_that_does_not_exist_has_figures_too,
+        figures::the_figures_of_a_group_are_right,
+        figures::dead_letters_come_in_pages,
+        figures::reading_stops_while_too_much_waits_and_goes_on_after,
+    ]
+    several_hosts: [
+        hosts::a_lane_is_one_hosts_at_a_time,
+        hosts::a_retry_goes_to_any_host_with_its_history,
+        hosts::a_host_that_leaves_frees_its_entries_with_no_attempt_used,
+        hosts::a_host_whose_lease_ended_loses_its_entries_and_their_attempt,
+        hosts::a_host_that_is_heard_of_keeps_what_it_holds,
+        hosts::only_hosts_with_a_running_lease_are_counted,
+        hosts::a_host_that_joins_again_under_its_name_recovers_what_it_held,
+        hosts::wait_ends_when_another_host_appends,
+        hosts::many_hosts_may_open_one_bus_at_once,
+        stress::many_hosts_keep_every_lane_in_order_and_every_event_once,
+    ]
+}
