@@ -8,8 +8,9 @@ mod envelope;
 mod id;
 mod kind;
 mod payload;
+mod salvage;
 
-pub use codec::{Malformed, Salvaged, decode, decode_json, encode};
+pub use codec::{Malformed, decode, decode_json, encode};
 pub use envelope::{Envelope, ParseTimestampError, parse_timestamp};
 pub use id::{Id, ParseIdError};
 pub use kind::EventType;
@@ -20,6 +21,7 @@ pub use payload::{
     PrCreated, PrMerged, RepoConnected, RepoSyncCompleted, RepoSyncStarted, SyncTrigger, SyncType,
     TokenUsage,
 };
+pub use salvage::Salvaged;
 
 /// One event, decoded and found to meet the contract.
 #[derive(Debug, Clone)]

@@ -7,7 +7,12 @@ use chrono::{SecondsFormat, Utc};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::salvage::{Salvaged, salvage_flat, salvage_json};
 use super::{Envelope, Event, EventType, Fields, Id, Payload, parse_timestamp};
+
+/// Deepest nesting of `data`. JSON parsers differ in what they bear, Redis's own and those in
+/// guests among them: below this, all agree.
+const MAX_NESTING: usize = 100;
 
 /// Bytes that are no event of the contract, with what could be read of them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,39 +22,6 @@ pub struct Malformed {
     pub reason: String,
     /// What could be read all the same.
     pub salvaged: Salvaged,
-}
-
-/// The parts of a malformed event that a failed event needs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Salvaged {
-    /// The event's id.
-    pub event_id: Option<Id>,
-    /// Its type.
-    pub event_type: Option<EventType>,
-    /// Its correlation id.
-    pub correlation_id: Option<Id>,
-    /// `agent_execution_id` or `repository_id`, whichever the failed event names.
-    pub subject: Option<Id>,
-    /// `execution_plan_id`.
-    pub execution_plan_id: Option<Id>,
-    /// How often it was requeued.
-    pub generation: u32,
-}
-
-impl Salvaged {
-    /// Of an event that is whole, and refused for another reason.
-    #[must_use]
-    pub fn of(event: &Event) -> Self {
-        let envelope = &event.envelope;
-        Self {
-            event_id: Some(envelope.event_id),
-            event_type: Some(envelope.event_type),
-            correlation_id: envelope.correlation_id,
-            subject: event.payload.failed_as().map(|(_, subject)| subject),
-            execution_plan_id: None,
-            generation: envelope.generation,
-        }
-    }
 }
 
 /// The envelope and data as texts, from either form.
@@ -96,9 +68,9 @@ pub fn decode(fields: &Fields) -> Result<Event, Malformed> {
     let event = if fields.get("type").is_none()
         && let Some(whole) = fields.get("event")
     {
-        let whole =
-            text("event", whole).map_err(|reason| malformed(reason, Salvaged::default()))?;
-        decode_json(whole)
+        text("event", whole)
+            .map_err(|reason| malformed(reason, salvage_json(&String::from_utf8_lossy(whole))))
+            .and_then(decode_json)
     } else {
         flat(fields)
             .and_then(|texts| check(&texts))
@@ -147,7 +119,7 @@ pub fn decode_json(json: &str) -> Result<Event, Malformed> {
         version: whole.version.as_deref(),
         data: whole.data.get(),
     };
-    check(&texts).map_err(|reason| malformed(reason, salvage_texts(&texts)))
+    check(&texts).map_err(|reason| malformed(reason, salvage_json(json)))
 }
 
 /// Encodes an envelope and its data as a flat entry.
@@ -228,6 +200,9 @@ fn check(texts: &Texts<'_>) -> Result<Event, String> {
         version: version.to_owned(),
         generation: 0,
     };
+    if nesting(texts.data) > MAX_NESTING {
+        return Err(format!("data: nested deeper than {MAX_NESTING} levels"));
+    }
     let payload = Payload::parse(event_type, texts.data).map_err(|e| e.to_string())?;
     Ok(Event {
         envelope,
@@ -241,62 +216,39 @@ fn present(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
 
-fn salvage_flat(fields: &Fields) -> Salvaged {
-    let text = |name| std::str::from_utf8(fields.get(name)?).ok();
-    salvage(
-        text("event_id"),
-        text("type"),
-        text("correlation_id"),
-        text("data").unwrap_or_default(),
-    )
+/// How deep objects and lists go in a JSON text, whether or not it is JSON.
+fn nesting(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
-fn salvage_texts(texts: &Texts<'_>) -> Salvaged {
-    salvage(
-        Some(texts.event_id),
-        Some(texts.event_type),
-        texts.correlation_id,
-        texts.data,
-    )
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn salvage_json(json: &str) -> Salvaged {
-    let Ok(whole) = serde_json::from_str::<serde_json::Value>(json) else {
-        return Salvaged::default();
-    };
-    let text = |name: &str| whole.get(name)?.as_str();
-    let data = whole
-        .get("data")
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    salvage(
-        text("event_id"),
-        text("type"),
-        text("correlation_id"),
-        &data,
-    )
-}
-
-fn salvage(
-    event_id: Option<&str>,
-    event_type: Option<&str>,
-    correlation_id: Option<&str>,
-    data: &str,
-) -> Salvaged {
-    let id = |text: Option<&str>| text?.parse::<Id>().ok();
-    let event_type = event_type.and_then(EventType::parse);
-    let data: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
-    let field = |name: &str| id(data.get(name).and_then(|value| value.as_str()));
-    // The failed event's own id is the last of the paths that its aggregate may stand at.
-    let subject = event_type
-        .and_then(EventType::failed)
-        .and_then(|failed| field(failed.aggregate().last()?));
-    Salvaged {
-        event_id: id(event_id),
-        event_type,
-        correlation_id: id(correlation_id),
-        subject,
-        execution_plan_id: field("execution_plan_id"),
-        generation: 0,
+    #[test]
+    fn brackets_in_texts_are_no_nesting() {
+        for (json, depth) in [
+            ("7", 0),
+            (r#"{"a":[{}]}"#, 3),
+            (r#"[[],[],[]]"#, 2),
+            (r#"{"a":"[[[[","b\"{{":"\\"}"#, 1),
+        ] {
+            assert_eq!(nesting(json), depth, "{json}");
+        }
     }
 }
