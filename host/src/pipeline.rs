@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::Utc;
 
 use crate::bus::{Commit, Delivery, Verdict};
-use crate::config::{Repositories, RetryPolicy};
+use crate::config::Repositories;
 use crate::event::{Event, Fields, Malformed, Payload, Salvaged, decode};
 use crate::failure::{ErrorType, Failure};
 use crate::outcome::{self, Ended};
@@ -55,7 +55,7 @@ impl Pipeline {
         commit.unwrap_or_else(|error| unwritable(delivery, &error))
     }
 
-    async fn run(&self, event: Event, delivery: Delivery) -> Ended<'_> {
+    async fn run(&self, event: Event, mut delivery: Delivery) -> Ended<'_> {
         let routed = self.router.route(&event);
         let retry = match &routed {
             Ok(route) => &route.retry,
@@ -66,7 +66,12 @@ impl Pipeline {
             Err(failure) => Err(failure.clone()),
         };
         let run = match &plugin {
-            Ok(plugin) => self.call(plugin, &event, delivery.attempt, retry).await,
+            _ if delivery.attempt > retry.max_attempts() => {
+                // This delivery is no run: what it tells of is the one before.
+                delivery.attempt -= 1;
+                Err(host_died(delivery.attempt))
+            }
+            Ok(plugin) => self.call(plugin, &event, delivery.attempt).await,
             Err(failure) => Err(failure.clone()),
         };
         let (result, cost) = match run {
@@ -85,18 +90,7 @@ impl Pipeline {
     }
 
     /// One run in the sandbox, or why there was none.
-    async fn call(
-        &self,
-        plugin: &Plugin,
-        event: &Event,
-        attempt: u32,
-        retry: &RetryPolicy,
-    ) -> Result<Run, Failure> {
-        if attempt > retry.max_attempts() {
-            let runs = attempt - 1;
-            let message = format!("it was begun {runs} times, and its host died in the last run");
-            return Err(Failure::new(ErrorType::HostError, message));
-        }
+    async fn call(&self, plugin: &Plugin, event: &Event, attempt: u32) -> Result<Run, Failure> {
         let repository = self.repository(plugin, event)?;
         let call = Call {
             event,
@@ -106,6 +100,8 @@ impl Pipeline {
             emits: &plugin.manifest.emits,
             repository: repository.as_deref(),
         };
+        let event_id = event.envelope.event_id;
+        tracing::debug!(%event_id, plugin = plugin.label, attempt, "run begins");
         Ok(plugin.component.call(call).await)
     }
 
@@ -117,6 +113,12 @@ impl Pipeline {
         }
         Ok(None)
     }
+}
+
+/// The end of an event whose last run ended with its host.
+fn host_died(runs: u32) -> Failure {
+    let message = format!("it was begun {runs} times, and its host died in the last run");
+    Failure::new(ErrorType::HostError, message)
 }
 
 /// Decodes an entry whose lane the bus has derived. An entry whose aggregate the bus could
