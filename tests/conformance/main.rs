@@ -112,5 +112,6 @@ conformance! {
         hosts::wait_ends_when_another_host_appends,
         hosts::many_hosts_may_open_one_bus_at_once,
         stress::many_hosts_keep_every_lane_in_order_and_every_event_once,
+        stress::hosts_that_die_lose_no_event_and_no_order,
     ]
 }

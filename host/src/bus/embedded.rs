@@ -1,6 +1,7 @@
 //! The bus on SQLite: the same meaning as on Redis, no server. A file serves the processes of
 //! one machine, memory serves one process.
 
+mod ask;
 mod blob;
 mod book;
 mod thread;

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{OptionalExtension, Result, Transaction, params};
+use rusqlite::{Result, Transaction, params};
 
 use super::blob;
 use crate::bus::lane::{Claim, claim, event_id};
 use crate::bus::{
     Commit, Committed, DeadLetter, Delivery, EntryId, Fetched, Lane, Lease, Subscription, Verdict,
 };
-use crate::event::{Fields, Id};
+use crate::event::Fields;
 
 /// A dead letter has the first ones of its entry's fields: Redis cannot copy more.
 const MOST_FIELDS: usize = 3000;
@@ -24,23 +24,23 @@ pub(super) struct Book<'a> {
 }
 
 /// Who holds a lane, and with what.
-struct Holder {
-    consumer: Option<String>,
-    entry: EntryId,
-    fence: u64,
-    attempt: u32,
+pub(super) struct Holder {
+    pub(super) consumer: Option<String>,
+    pub(super) entry: EntryId,
+    pub(super) fence: u64,
+    pub(super) attempt: u32,
 }
 
 impl Book<'_> {
-    fn stream(&self) -> &str {
+    pub(super) fn stream(&self) -> &str {
         self.subscription.stream
     }
 
-    fn group(&self) -> &str {
+    pub(super) fn group(&self) -> &str {
         &self.subscription.group
     }
 
-    fn execute(&self, sql: &str, rest: &[&dyn rusqlite::ToSql]) -> Result<usize> {
+    pub(super) fn execute(&self, sql: &str, rest: &[&dyn rusqlite::ToSql]) -> Result<usize> {
         let (stream, group) = (self.stream(), self.group());
         let mut values: Vec<&dyn rusqlite::ToSql> = vec![&stream, &group];
         values.extend_from_slice(rest);
@@ -359,137 +359,5 @@ impl Book<'_> {
             &[&self.consumer],
         )?;
         Ok(())
-    }
-}
-
-/// What the steps ask of the books.
-impl Book<'_> {
-    fn is_alive(&self, consumer: &str) -> Result<bool> {
-        self.db
-            .prepare_cached(
-                "SELECT 1 FROM hosts WHERE stream = ?1 AND name = ?2 AND consumer = ?3",
-            )?
-            .exists([self.stream(), self.group(), consumer])
-    }
-
-    fn is_done(&self, event_id: Option<Id>) -> Result<bool> {
-        let Some(event_id) = event_id else {
-            return Ok(false);
-        };
-        self.db
-            .prepare_cached("SELECT 1 FROM done WHERE stream = ?1 AND name = ?2 AND event_id = ?3")?
-            .exists([self.stream(), self.group(), &event_id.to_string()])
-    }
-
-    fn count_duplicate(&self) -> Result<()> {
-        self.execute(
-            "UPDATE groups SET duplicates = duplicates + 1 WHERE stream = ?1 AND name = ?2",
-            &[],
-        )?;
-        Ok(())
-    }
-
-    fn holder(&self, lane: &Lane) -> Result<Option<Holder>> {
-        self.db
-            .prepare_cached(
-                "SELECT consumer, ms, seq, fence, attempt FROM lanes
-                 WHERE stream = ?1 AND name = ?2 AND lane = ?3",
-            )?
-            .query_row([self.stream(), self.group(), lane.as_str()], |row| {
-                Holder::read(row, 0)
-            })
-            .optional()
-    }
-
-    fn held_lanes(&self) -> Result<Vec<(Lane, Holder)>> {
-        self.db
-            .prepare_cached(
-                "SELECT lane, consumer, ms, seq, fence, attempt FROM lanes
-                 WHERE stream = ?1 AND name = ?2 AND consumer IS NOT NULL",
-            )?
-            .query_map([self.stream(), self.group()], |row| {
-                Ok((Lane(row.get(0)?), Holder::read(row, 1)?))
-            })?
-            .collect()
-    }
-
-    fn head(&self, lane: &Lane) -> Result<Option<EntryId>> {
-        self.db
-            .prepare_cached(
-                "SELECT ms, seq FROM pending
-                 WHERE stream = ?1 AND name = ?2 AND lane = ?3 AND waiting = 1
-                 ORDER BY ms, seq LIMIT 1",
-            )?
-            .query_row([self.stream(), self.group(), lane.as_str()], |row| {
-                Ok(EntryId {
-                    ms: row.get(0)?,
-                    seq: row.get(1)?,
-                })
-            })
-            .optional()
-    }
-
-    fn due_lanes(&self, max: usize) -> Result<Vec<Lane>> {
-        self.db
-            .prepare_cached(
-                "SELECT lane FROM lanes
-                 WHERE stream = ?1 AND name = ?2 AND consumer IS NULL AND due <= ?3
-                 ORDER BY due LIMIT ?4",
-            )?
-            .query_map(
-                params![self.stream(), self.group(), self.now, max as i64],
-                |row| row.get(0).map(Lane),
-            )?
-            .collect()
-    }
-
-    fn next_due(&self) -> Result<Option<std::time::Duration>> {
-        let due: Option<i64> = self
-            .db
-            .prepare_cached(
-                "SELECT min(due) FROM lanes WHERE stream = ?1 AND name = ?2 AND consumer IS NULL",
-            )?
-            .query_row([self.stream(), self.group()], |row| row.get(0))?;
-        Ok(due.map(|due| {
-            let left = u64::try_from(due - self.now).unwrap_or_default();
-            std::time::Duration::from_millis(left)
-        }))
-    }
-
-    fn parked(&self) -> Result<usize> {
-        self.db
-            .prepare_cached(
-                "SELECT count(*) FROM pending WHERE stream = ?1 AND name = ?2 AND waiting = 1",
-            )?
-            .query_row([self.stream(), self.group()], |row| row.get::<_, i64>(0))
-            .map(|count| usize::try_from(count).unwrap_or_default())
-    }
-
-    fn cursor(&self) -> Result<Option<EntryId>> {
-        self.db
-            .prepare_cached(
-                "SELECT cursor_ms, cursor_seq FROM groups WHERE stream = ?1 AND name = ?2",
-            )?
-            .query_row([self.stream(), self.group()], |row| {
-                Ok(EntryId {
-                    ms: row.get(0)?,
-                    seq: row.get(1)?,
-                })
-            })
-            .optional()
-    }
-}
-
-impl Holder {
-    fn read(row: &rusqlite::Row<'_>, from: usize) -> Result<Self> {
-        Ok(Self {
-            consumer: row.get(from)?,
-            entry: EntryId {
-                ms: row.get::<_, Option<u64>>(from + 1)?.unwrap_or_default(),
-                seq: row.get::<_, Option<u64>>(from + 2)?.unwrap_or_default(),
-            },
-            fence: row.get::<_, Option<u64>>(from + 3)?.unwrap_or_default(),
-            attempt: row.get::<_, Option<u32>>(from + 4)?.unwrap_or_default(),
-        })
     }
 }
