@@ -14,7 +14,7 @@ use crate::event::{Event, EventType, Fields};
 const PAGE: usize = 500;
 
 /// Longest text of a value in a line.
-const MAX_VALUE: usize = 60;
+const MAX_VALUE: usize = 50;
 
 /// The story of the events that were published.
 #[derive(Debug, Serialize)]
@@ -112,22 +112,20 @@ impl Timeline {
             .map(|line| line.ms)
             .min()
             .unwrap_or_default();
-        let mut lines = vec![
-            "in  what came in      run  what ran it, fuel, milliseconds      out  what came out"
-                .to_owned(),
-            String::new(),
-        ];
+        let mut lines = Vec::new();
         for event in &self.events {
             let since = event.ms.saturating_sub(start);
+            let note = if event.taken {
+                ""
+            } else {
+                "  no group takes it"
+            };
             lines.push(format!(
-                "{since:>5} ms  in   {:<26} {}  on {}",
+                "{since:>5} ms  in   {:<25}  {}  on {}{note}",
                 event.event_type,
                 &event.event_id[..8],
                 event.stream
             ));
-            if !event.taken {
-                lines.push("          -    no group takes this type: nothing to do".to_owned());
-            }
             for outcome in &event.outcomes {
                 outcome.tell(start, &mut lines);
             }
@@ -158,20 +156,20 @@ impl Outcome {
         let cost = &ours["cost"];
         if let Some(plugin) = ours["plugin"].as_str() {
             lines.push(format!(
-                "          run  {plugin:<26} {:>11} fuel  {:>8.2} ms",
+                "          run  {plugin:<25}  {} fuel, {:.2} ms",
                 grouped(cost["fuel"].as_u64().unwrap_or_default()),
                 cost["wall_ms"].as_f64().unwrap_or_default()
             ));
         }
         lines.push(format!(
-            "{:>5} ms  out  {:<26} {}",
+            "{:>5} ms  out  {:<25}  {}",
             self.ms.saturating_sub(start),
             self.event_type,
             self.summary()
         ));
     }
 
-    /// The data's fields but for ids and our own, in a line.
+    /// The data's fields but for ids and our own, the start of each.
     fn summary(&self) -> String {
         let Some(data) = self.data.as_object() else {
             return String::new();
@@ -188,7 +186,7 @@ impl Outcome {
                 format!("{name}={}", crate::failure::clean(&text, MAX_VALUE))
             })
             .collect();
-        texts.join("  ")
+        texts.join(", ")
     }
 }
 
