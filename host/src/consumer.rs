@@ -78,6 +78,11 @@ pub struct Consumer {
     due: Option<Instant>,
     /// A reply may be lost: deliveries may be ours without our knowing.
     suspect: bool,
+    /// When to look once more after an error: a call that was given up may still have been
+    /// on its way when we looked.
+    look_again: Option<Instant>,
+    /// The group was deleted.
+    rejoin: bool,
     errors: u32,
     retry_at: Instant,
 }
@@ -115,6 +120,8 @@ impl Consumer {
             cursor: EntryId::ZERO,
             due: None,
             suspect: false,
+            look_again: None,
+            rejoin: false,
             errors: 0,
             retry_at: Instant::now(),
         }
@@ -150,7 +157,13 @@ impl Consumer {
                     self.due = None;
                     self.caught_up = false;
                 }
-                _ = beat.tick() => self.start_beat(),
+                _ = beat.tick() => {
+                    self.start_beat();
+                    if self.look_again.is_some_and(|at| at <= Instant::now()) {
+                        self.look_again = None;
+                        self.suspect = true;
+                    }
+                }
                 () = stopped(&mut stop), if !stopping => {
                     deadline = Some(Instant::now() + self.grace);
                     self.waiting = None;
@@ -217,8 +230,12 @@ impl Consumer {
     fn start_fetch(&mut self, room: usize) {
         let (bus, subscription) = (Arc::clone(&self.bus), Arc::clone(&self.subscription));
         let retry_at = self.retry_at;
+        let rejoin = std::mem::take(&mut self.rejoin);
         self.reading = Some(Box::pin(async move {
             sleep_until(retry_at).await;
+            if rejoin {
+                bus.join(&subscription).await?;
+            }
             bus.fetch(&subscription, room).await.map(Read::Fetched)
         }));
     }
@@ -442,6 +459,8 @@ impl Consumer {
         self.errors += 1;
         self.retry_at = Instant::now() + pause;
         self.suspect = true;
+        self.look_again = Some(Instant::now() + self.subscription.lease);
+        self.rejoin |= matches!(error, BusError::NoGroup { .. });
     }
 }
 
