@@ -1,7 +1,11 @@
 //! What the test binaries share: servers of their own, events to publish, and waiting for a
 //! condition. A binary takes it in with `#[path = "../harness/mod.rs"] mod harness;`.
 
-#![allow(dead_code, reason = "each test binary uses its own part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses its own part of it"
+)]
 
 pub(crate) mod events;
 mod eventually;

@@ -1,0 +1,64 @@
+//! `kill -9` in mid-run: the lease runs out, and another host takes over.
+
+use serde_json::json;
+
+use crate::event::{flat, id_of, started};
+use crate::site::{AGENTS, Site, agent};
+
+on_both_buses! {
+    a_killed_hosts_event_is_finished_once_by_the_next_host
+    an_event_that_kills_every_host_ends_as_a_dead_letter
+}
+
+const SHORT_LEASE: &str = "[host]\nlease_ms = 1000\n";
+
+/// A configuration that sends agent type `any` to the plugin.
+fn any_to(plugin: &str) -> String {
+    let route = agent(plugin, "");
+    let any = route.replace(
+        &format!("agent_type = \"{plugin}\""),
+        "agent_type = \"any\"",
+    );
+    format!("{SHORT_LEASE}{any}")
+}
+
+async fn a_killed_hosts_event_is_finished_once_by_the_next_host(site: Site) {
+    site.install("sleep-forever", "world = \"agent\"");
+    site.install("slow-echo-agent", "world = \"agent\"");
+    site.configure(&any_to("sleep-forever"));
+    let mut first = site.serve();
+    let event = started("any", json!({ "seq": 7 }));
+    site.publish(std::slice::from_ref(&event)).await;
+    first.runs(id_of(&event)).await;
+    first.kill();
+
+    site.configure(&any_to("slow-echo-agent"));
+    let _second = site.serve();
+    let outcome = site.outcome_of(AGENTS, id_of(&event)).await;
+    assert_eq!(outcome.kind(), "agent.execution.completed");
+    assert_eq!(outcome.data["output_data"]["seq"], 7);
+    assert_eq!(outcome.attempts(), 2, "a crash uses up its attempt");
+}
+
+async fn an_event_that_kills_every_host_ends_as_a_dead_letter(site: Site) {
+    site.install("sleep-forever", "world = \"agent\"");
+    site.configure(&any_to("sleep-forever"));
+    let event = started("any", json!({}));
+    site.append_event(AGENTS, &event).await;
+    for _ in 0..4 {
+        let mut host = site.serve();
+        host.runs(id_of(&event)).await;
+        host.kill();
+    }
+
+    let _fifth = site.serve();
+    let outcome = site.outcome_of(AGENTS, id_of(&event)).await;
+    assert_eq!(outcome.error_type(), "host_error");
+    assert_eq!(outcome.data["retry_count"], 3);
+    assert_eq!(outcome.attempts(), 4);
+    let letters = site.dead_letters(AGENTS).await;
+    assert_eq!(letters.len(), 1, "{letters:#?}");
+    assert_eq!(letters[0].error_type(), "host_error");
+    assert_eq!(letters[0].attempts(), 4);
+    assert_eq!(letters[0].original, flat(&event));
+}

@@ -1,0 +1,43 @@
+//! The real binary against a real bus, as an operator and a producer meet it: each case on a
+//! redis-server of its own and on a SQLite file of its own.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+/// Makes each case a test on each bus, so that none can be left out.
+macro_rules! on_both_buses {
+    ($($case:ident)*) => {
+        mod on_redis {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(crate::site::Site::on_redis()).await;
+            })*
+        }
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(crate::site::Site::on_sqlite()).await;
+            })*
+        }
+    };
+}
+
+mod event;
+mod outcome;
+mod process;
+mod site;
+
+mod bad_entries;
+mod bad_plugins;
+mod checks;
+mod contract;
+mod crash;
+mod handlers;
+mod no_route;
+mod order;
+mod outage;
+mod retries;
+mod run_and_inspect;
+mod shipped;
+mod shutdown;
+mod verbs;

@@ -1,0 +1,176 @@
+//! The binary as a child process, killed when its handle goes, also by a panic.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use serde_json::Value;
+
+use crate::harness::eventually;
+
+/// The binary in `folder`, without what the caller's environment says to it.
+fn hothouse(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hothouse"));
+    command
+        .current_dir(folder)
+        .env_remove("HOTHOUSE_BUS")
+        .env_remove("HOTHOUSE_CONFIG")
+        .env_remove("HOTHOUSE_LOG");
+    command
+}
+
+/// A child that does not outlive its test.
+struct Process(Child);
+
+impl Process {
+    fn start(command: &mut Command) -> Self {
+        Self(command.spawn().expect("start hothouse"))
+    }
+
+    async fn ended(&mut self) -> ExitStatus {
+        eventually("the process ends", async || {
+            self.0.try_wait().expect("look at the process")
+        })
+        .await
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It fails where the process has ended, which is as well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What a verb answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Answer {
+    /// Standard output as the one JSON value that `--json` promises.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error} in the answer of --json: {self:#?}"))
+    }
+
+    /// Itself, after a look at its exit code.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+}
+
+/// Runs a verb to its end, with `input` on standard input.
+pub(crate) async fn run(folder: &Path, args: &[&str], input: &[u8]) -> Answer {
+    let mut stdin = tempfile::tempfile().expect("a file for standard input");
+    stdin.write_all(input).expect("write standard input");
+    stdin.rewind().expect("rewind standard input");
+    let mut stdout = tempfile::tempfile().expect("a file for standard output");
+    let mut stderr = tempfile::tempfile().expect("a file for standard error");
+    let handle = |file: &File| file.try_clone().expect("a second handle");
+    let mut process = Process::start(
+        hothouse(folder)
+            .args(args)
+            .stdin(stdin)
+            .stdout(handle(&stdout))
+            .stderr(handle(&stderr)),
+    );
+    let status = process.ended().await;
+    let text = |file: &mut File| {
+        let mut text = String::new();
+        file.rewind().expect("rewind the output");
+        file.read_to_string(&mut text).expect("read the output");
+        text
+    };
+    Answer {
+        code: status.code(),
+        stdout: text(&mut stdout),
+        stderr: text(&mut stderr),
+    }
+}
+
+/// A `hothouse serve` under way.
+pub(crate) struct Host {
+    process: Process,
+    log: PathBuf,
+}
+
+impl Host {
+    /// Starts it; its log goes to the file `log`, which it begins anew.
+    pub(crate) fn start(folder: &Path, args: &[&str], log: PathBuf) -> Self {
+        let file = File::create(&log).expect("a log for the host");
+        let process = Process::start(
+            hothouse(folder)
+                .arg("serve")
+                .args(args)
+                .env("HOTHOUSE_LOG", "info,hothouse=debug")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(file),
+        );
+        Self { process, log }
+    }
+
+    /// Waits until a line of the log holds all of `parts`.
+    pub(crate) async fn logs(&mut self, parts: &[&str]) {
+        eventually(&format!("the host logs {parts:?}"), async || {
+            let log = self.log();
+            let found = log
+                .lines()
+                .any(|line| parts.iter().all(|part| line.contains(part)));
+            assert!(found || self.is_running(), "the host ended: {log}");
+            found.then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until an event is inside the sandbox.
+    pub(crate) async fn runs(&mut self, event_id: &str) {
+        self.logs(&["run begins", event_id]).await;
+    }
+
+    /// Everything that it logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("read the host's log")
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        let ended = self.process.0.try_wait().expect("look at the host");
+        ended.is_none()
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        signal(self.process.0.id(), "TERM");
+    }
+
+    /// Ends it like `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        self.process.0.kill().expect("kill the host");
+        self.process.0.wait().expect("wait for the host");
+    }
+
+    /// Waits for its end and gives the exit code.
+    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
+        self.process.ended().await.code()
+    }
+}
+
+/// Sends a signal by its name. The shell's own `kill` is there on every machine.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let status = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {pid}")])
+        .status();
+    match status {
+        Ok(status) => assert!(status.success(), "kill -{name} {pid}: {status}"),
+        Err(error) if error.kind() == ErrorKind::NotFound => panic!("there is no shell"),
+        Err(error) => panic!("kill -{name} {pid}: {error}"),
+    }
+}

@@ -1,0 +1,135 @@
+//! One event through one plugin, and what a component is: the verbs of a plugin's author.
+
+use serde_json::json;
+
+use crate::event::{id_of, started};
+use crate::process::run;
+use crate::site::{Site, agent, read_guest, require_plugins, root};
+
+const AGENT: &str = "slow-echo-agent";
+
+fn configured() -> Site {
+    let site = Site::on_sqlite();
+    site.install(AGENT, "world = \"agent\"");
+    site.configure(&agent(AGENT, ""));
+    site
+}
+
+#[tokio::test]
+async fn plugin_inspect_shows_a_plugin_and_exits_with_1_where_a_host_would_refuse_it() {
+    require_plugins();
+    let site = Site::on_sqlite();
+    let args = ["plugin", "inspect", "plugins/repo-sync", "--json"];
+    let good = run(&root(), &args, b"").await.exits(0).json();
+    assert_eq!(good["name"], "repo-sync");
+    assert_eq!(good["world"], "handler");
+    assert_eq!(good["ungranted"], json!([]));
+    assert!(good["size"].as_u64() > Some(0), "{good:#}");
+    assert!(
+        good["exports"]
+            .as_array()
+            .is_some_and(|exports| !exports.is_empty())
+    );
+
+    site.write("guest.wasm", read_guest("imports-backdoor"));
+    let denied = site
+        .hothouse(&["plugin", "inspect", "guest.wasm", "--json"])
+        .await
+        .exits(1);
+    assert_eq!(denied.json()["ungranted"], json!(["evil:backdoor/shell"]));
+    let denied = site
+        .hothouse(&["plugin", "inspect", "guest.wasm"])
+        .await
+        .exits(1);
+    assert!(
+        denied.stdout.contains("evil:backdoor/shell  <- no grant"),
+        "{denied:#?}"
+    );
+
+    site.write("text.wasm", "no component");
+    let none = site
+        .hothouse(&["plugin", "inspect", "text.wasm"])
+        .await
+        .exits(1);
+    assert!(
+        none.stderr
+            .contains("text.wasm: not a WebAssembly component"),
+        "{none:#?}"
+    );
+}
+
+#[tokio::test]
+async fn run_shows_outcome_and_cost_and_exits_with_1_where_the_event_fails() {
+    let site = configured();
+    site.install("rejects-input", "world = \"agent\"");
+    let event = started(AGENT, json!({ "seq": 1 }));
+    site.write("event.json", event.to_string());
+    let args = ["run", "plugins/slow-echo-agent", "--event", "event.json"];
+    let text = site.hothouse(&args).await.exits(0).stdout;
+    assert!(
+        text.contains("completed by slow-echo-agent@1.2.3"),
+        "{text}"
+    );
+
+    // By its name in the configuration, and from standard input.
+    let args = ["run", AGENT, "--event", "-", "--json"];
+    let answer = run(site.folder(), &args, event.to_string().as_bytes())
+        .await
+        .exits(0)
+        .json();
+    assert_eq!(answer["result"], "completed");
+    assert_eq!(answer["events"][0]["type"], "agent.execution.completed");
+    assert_eq!(answer["events"][0]["causation_id"], id_of(&event));
+    assert_eq!(answer["events"][0]["data"]["output_data"]["seq"], 1);
+    for cost in ["fuel", "wall_ms", "peak_memory_bytes"] {
+        assert!(
+            answer["cost"][cost].as_f64() > Some(0.0),
+            "{cost}: {answer:#}"
+        );
+    }
+
+    let args = [
+        "run",
+        "plugins/rejects-input",
+        "--event",
+        "event.json",
+        "--json",
+    ];
+    let failed = site.hothouse(&args).await.exits(1).json();
+    assert_eq!(failed["result"], "failed");
+    assert_eq!(
+        failed["events"][0]["data"]["error_type"],
+        "validation_error"
+    );
+
+    let args = [
+        "run",
+        AGENT,
+        "--event",
+        "event.json",
+        "--fuel",
+        "1000",
+        "--json",
+    ];
+    let starved = site.hothouse(&args).await.exits(1).json();
+    assert_eq!(starved["events"][0]["data"]["error_type"], "out_of_fuel");
+    assert_eq!(starved["dead_letter"]["error_type"], "out_of_fuel");
+}
+
+#[tokio::test]
+async fn run_exits_with_2_where_it_is_asked_for_what_cannot_be() {
+    let site = configured();
+    site.write(
+        "event.json",
+        started(AGENT, json!({ "seq": 1 })).to_string(),
+    );
+    site.write("text.json", "no event");
+    for args in [
+        ["run", "absent", "--event", "event.json"],
+        ["run", AGENT, "--event", "absent.json"],
+        ["run", AGENT, "--event", "text.json"],
+    ] {
+        let answer = site.hothouse(&args).await.exits(2);
+        assert!(answer.stderr.starts_with("error: "), "{answer:#?}");
+    }
+}
