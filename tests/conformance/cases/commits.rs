@@ -234,3 +234,10 @@ pub(crate) async fn an_entry_of_too_many_fields_is_buried_with_the_first_of_them
     assert_eq!(letters[0].0.0, entry.0[..3000]);
     store.assert_at_rest(&agent_workers()).await;
 }
+
+pub(crate) async fn a_batch_of_no_commits_has_no_answers(store: Store) {
+    let mut host = store.host("a", &agent_workers()).await;
+    let answer = host.commit(Vec::new()).await;
+    assert_eq!((answer.ends.len(), answer.next.len()), (0, 0));
+    store.assert_at_rest(&agent_workers()).await;
+}

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use hothouse::bus::Subscription;
 use hothouse::event::Id;
 
 use crate::driver::{End, dead_letter, done, done_with, retry};
 use crate::harness::events::{event_id_of, failed, flat, started, started_as, started_data};
+use crate::harness::eventually;
 use crate::store::{Store, agent_workers};
 
 async fn assert_one_outcome(store: &Store, event_id: Id, duplicates: u64) {
@@ -166,4 +168,24 @@ pub(crate) async fn entries_with_an_unreadable_id_are_no_duplicates_of_each_othe
     host.commit(ends).await.assert_applied();
     assert_eq!(store.status(&agent_workers()).await.duplicates, 0);
     store.assert_at_rest(&agent_workers()).await;
+}
+
+pub(crate) async fn an_event_id_is_forgotten_some_time_after_the_window(store: Store) {
+    let short_memory = Subscription {
+        dedup_window: Duration::from_millis(100),
+        ..agent_workers()
+    };
+    let entry = started(Id::random(), 0);
+    store.publish(vec![entry.clone()]).await;
+    let mut host = store.host("a", &short_memory).await;
+    assert_eq!(host.finish_all().await.len(), 1);
+    eventually("the event runs again", async || {
+        host.heartbeat().await;
+        store.publish(vec![entry.clone()]).await;
+        let run = host.finish_all().await;
+        (run.len() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(store.outcomes().await.len(), 2);
+    store.assert_at_rest(&short_memory).await;
 }

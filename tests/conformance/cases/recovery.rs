@@ -1,9 +1,11 @@
 //! Deliveries whose reply was lost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use hothouse::bus::{Delivery, Lease};
+use hothouse::bus::{Commit, Delivery, EntryId, Lease};
 use hothouse::event::Id;
+use tokio::time::timeout;
 
 use crate::driver::{Host, done, done_with, retry};
 use crate::harness::events::{EXECUTIONS, started};
@@ -79,4 +81,37 @@ pub(crate) async fn recover_finds_entries_that_cannot_be_read(store: Store) {
         .assert_applied();
     store.assert_at_rest(&agent_workers()).await;
     assert_eq!(store.read_all(EXECUTIONS).await.len(), 1);
+}
+
+/// A call whose future is dropped has happened or has not, and nothing in between.
+pub(crate) async fn calls_may_be_dropped_at_any_time(store: Store) {
+    let entries = (0..20).flat_map(|_| {
+        let plan = Id::random();
+        [started(plan, 0), started(plan, 1)]
+    });
+    store.publish(entries.collect()).await;
+    let mut host = store.host("a", &agent_workers()).await;
+    let (bus, subscription) = (Arc::clone(&host.bus), agent_workers());
+    for _ in 0..5 {
+        dropped(bus.fetch(&subscription, 3)).await;
+        dropped(bus.heartbeat(&subscription)).await;
+        dropped(bus.wait(&subscription, EntryId::ZERO, Duration::from_secs(60))).await;
+    }
+    let mut round = recover(&host, &[]).await;
+    while !round.is_empty() {
+        let commits: Vec<Commit> = round.iter().map(done).collect();
+        dropped(bus.commit(&subscription, &commits, true)).await;
+        // Whether it happened or not, it happens once.
+        host.commit(commits).await;
+        round = recover(&host, &[]).await;
+    }
+    host.leave().await;
+    host.finish_all().await;
+    assert_eq!(store.outcomes().await.len(), 40);
+    store.assert_at_rest(&agent_workers()).await;
+}
+
+/// Polls once; a call that is not done then is dropped.
+async fn dropped<T>(call: impl Future<Output = T>) {
+    let _ = timeout(Duration::ZERO, call).await;
 }
