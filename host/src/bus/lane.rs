@@ -1,5 +1,9 @@
 //! Which lane an entry belongs to. The Redis bus derives the same in `redis/fetch.lua`; the
 //! conformance list holds the two together.
+//!
+//! Lua's parser takes some texts that serde_json refuses (NaN, hexadecimal numbers, control
+//! characters in strings) and refuses what is nested deeper than 1000. Such an event is
+//! malformed, whichever lane it has.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
