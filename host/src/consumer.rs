@@ -4,21 +4,20 @@
 //! are under way. Runs that end while a commit is under way go together with the next one, so
 //! batches are as large as the bus is slow.
 
-use std::collections::HashMap;
+mod in_hand;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::{Id as TaskId, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use self::in_hand::InHand;
 use crate::bus::{
-    Attempt, Bus, BusError, Commit, Committed, Delivery, EntryId, Fetched, Lease, Subscription,
-    Verdict,
+    Bus, BusError, Commit, Committed, Delivery, EntryId, Fetched, Subscription, Verdict,
 };
-use crate::failure::{ErrorType, Failure};
 use crate::pipeline::Pipeline;
 use crate::sandbox::Sandbox;
 
@@ -34,9 +33,6 @@ const WHEN_FULL: Duration = Duration::from_millis(250);
 /// First and longest pause after an error of the bus.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// When an event whose run made the host panic is tried again.
-const AFTER_A_PANIC: Duration = Duration::from_secs(1);
-
 type Pending<T> = Pin<Box<dyn Future<Output = Result<T, BusError>> + Send>>;
 
 /// What a read gave.
@@ -45,26 +41,15 @@ enum Read {
     Recovered(Vec<Delivery>),
 }
 
-/// A delivery in hand: being run, or ended and not committed.
-struct Held {
-    lease: Lease,
-    attempt: u32,
-    history: Vec<Attempt>,
-}
-
 /// The loop of one subscription.
 pub struct Consumer {
     bus: Arc<dyn Bus>,
     subscription: Arc<Subscription>,
-    pipeline: Arc<Pipeline>,
-    sandbox: Arc<Sandbox>,
     in_flight: usize,
     grace: Duration,
     stop: watch::Receiver<bool>,
 
-    held: HashMap<u64, Held>,
-    running: JoinSet<Commit>,
-    tasks: HashMap<TaskId, u64>,
+    in_hand: InHand,
     ended: Vec<Commit>,
     reading: Option<Pending<Read>>,
     waiting: Option<Pending<()>>,
@@ -102,14 +87,10 @@ impl Consumer {
         Self {
             bus,
             subscription: Arc::new(subscription),
-            pipeline: Arc::new(pipeline),
-            sandbox,
             in_flight,
             grace,
+            in_hand: InHand::new(pipeline, sandbox, stop.clone()),
             stop,
-            held: HashMap::new(),
-            running: JoinSet::new(),
-            tasks: HashMap::new(),
             ended: Vec::new(),
             reading: None,
             waiting: None,
@@ -144,11 +125,11 @@ impl Consumer {
         loop {
             let stopping = deadline.is_some();
             self.start_io(stopping);
-            if stopping && self.held.is_empty() && self.committing.is_none() {
+            if stopping && self.in_hand.is_empty() && self.committing.is_none() {
                 break;
             }
             tokio::select! {
-                Some(ended) = self.running.join_next_with_id() => self.run_ended(ended),
+                commit = self.in_hand.ended() => self.ended.push(commit),
                 result = pending(&mut self.committing) => self.commit_ended(result),
                 result = pending(&mut self.reading) => self.read_ended(result),
                 result = pending(&mut self.waiting) => self.wait_ended(result),
@@ -169,11 +150,14 @@ impl Consumer {
                     self.waiting = None;
                 }
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if stopping => {
-                    if self.running.is_empty() {
+                    if !self.in_hand.is_running() {
                         // Only the bus is left to wait for, and it does not answer.
                         break;
                     }
-                    self.abandon_runs();
+                    let abandoned = self.in_hand.abandon();
+                    let count = abandoned.len();
+                    tracing::warn!(count, "the grace is over: handing back what still runs");
+                    self.ended.extend(abandoned);
                     deadline = Some(Instant::now() + self.grace.min(MAX_WAIT));
                 }
             }
@@ -207,7 +191,7 @@ impl Consumer {
         if self.committing.is_none() && !self.ended.is_empty() && !recovering {
             self.start_commit(!stopping);
         }
-        let room = self.in_flight.saturating_sub(self.held.len());
+        let room = self.in_flight.saturating_sub(self.in_hand.len());
         match self.reading {
             Some(_) => {}
             None if self.suspect && self.committing.is_none() => self.start_recover(),
@@ -242,7 +226,7 @@ impl Consumer {
 
     fn start_recover(&mut self) {
         let (bus, subscription) = (Arc::clone(&self.bus), Arc::clone(&self.subscription));
-        let leases: Vec<Lease> = self.held.values().map(|held| held.lease.clone()).collect();
+        let leases = self.in_hand.leases();
         let retry_at = self.retry_at;
         self.reading = Some(Box::pin(async move {
             sleep_until(retry_at).await;
@@ -284,7 +268,7 @@ impl Consumer {
                 if let Some(due) = look_again {
                     self.look_again_in(due);
                 }
-                self.start_runs(fetched.deliveries);
+                self.in_hand.start(fetched.deliveries);
             }
             Ok(Read::Recovered(deliveries)) => {
                 self.suspect = false;
@@ -297,71 +281,13 @@ impl Consumer {
                         "found deliveries whose reply was lost"
                     );
                 }
-                self.start_runs(deliveries);
+                self.in_hand.start(deliveries);
             }
             Err(error) => {
                 self.caught_up = false;
                 self.note(&error);
             }
         }
-    }
-
-    fn start_runs(&mut self, deliveries: impl IntoIterator<Item = Delivery>) {
-        for delivery in deliveries {
-            let fence = delivery.lease.fence;
-            self.held.insert(
-                fence,
-                Held {
-                    lease: delivery.lease.clone(),
-                    attempt: delivery.attempt,
-                    history: delivery.history.clone(),
-                },
-            );
-            let run = run_one(
-                Arc::clone(&self.pipeline),
-                Arc::clone(&self.sandbox),
-                delivery,
-                self.stop.clone(),
-            );
-            let task = self.running.spawn(run);
-            self.tasks.insert(task.id(), fence);
-        }
-    }
-
-    fn run_ended(&mut self, ended: Result<(TaskId, Commit), JoinError>) {
-        let (task, commit) = match ended {
-            Ok((task, commit)) => (task, Some(commit)),
-            Err(error) => (error.id(), None),
-        };
-        let Some(fence) = self.tasks.remove(&task) else {
-            return;
-        };
-        if let Some(commit) = commit.or_else(|| self.after_panic(fence)) {
-            self.ended.push(commit);
-        }
-    }
-
-    /// A run that made the host panic uses up its attempt, so that it cannot go on for ever.
-    fn after_panic(&self, fence: u64) -> Option<Commit> {
-        let held = self.held.get(&fence)?;
-        let failure = Failure::new(ErrorType::HostError, "the host panicked during the run");
-        tracing::error!(entry = %held.lease.entry, "{failure}");
-        let mut history = held.history.clone();
-        history.push(Attempt {
-            attempt: held.attempt,
-            at: chrono::Utc::now(),
-            error_type: failure.error_type,
-            error_message: failure.message,
-            plugin: None,
-        });
-        Some(Commit {
-            lease: held.lease.clone(),
-            event_id: None,
-            verdict: Verdict::Retry {
-                after: AFTER_A_PANIC,
-                history,
-            },
-        })
     }
 
     fn commit_ended(&mut self, result: Result<Vec<Committed>, BusError>) {
@@ -378,10 +304,10 @@ impl Consumer {
         };
         self.errors = 0;
         for (commit, reply) in batch.iter().zip(replies) {
-            self.held.remove(&commit.lease.fence);
+            self.in_hand.forget(&commit.lease);
             match reply {
                 Committed::Applied(next) | Committed::Duplicate(next) => {
-                    self.start_runs(next.map(|next| *next));
+                    self.in_hand.start(next.map(|next| *next));
                 }
                 Committed::Superseded => {
                     let (entry, lane) = (commit.lease.entry, &commit.lease.lane);
@@ -422,21 +348,6 @@ impl Consumer {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    /// Stops the runs that are still going; their entries go back as they were.
-    fn abandon_runs(&mut self) {
-        let running: Vec<u64> = self.tasks.drain().map(|(_, fence)| fence).collect();
-        tracing::warn!(
-            count = running.len(),
-            "the grace is over: handing back what still runs"
-        );
-        self.running = JoinSet::new();
-        for fence in running {
-            if let Some(held) = self.held.get(&fence) {
-                self.ended.push(release(held.lease.clone()));
-            }
-        }
-    }
-
     async fn leave(&mut self) {
         (self.reading, self.waiting, self.beating) = (None, None, None);
         let leave = self.bus.leave(&self.subscription);
@@ -464,34 +375,9 @@ impl Consumer {
     }
 }
 
-/// Waits for a slot and runs; where the host stops before there is a slot, hands back.
-async fn run_one(
-    pipeline: Arc<Pipeline>,
-    sandbox: Arc<Sandbox>,
-    delivery: Delivery,
-    mut stop: watch::Receiver<bool>,
-) -> Commit {
-    tokio::select! {
-        biased;
-        () = stopped(&mut stop) => release(delivery.lease),
-        slot = sandbox.slot() => match slot {
-            Some(_slot) => pipeline.handle(delivery).await,
-            None => release(delivery.lease),
-        },
-    }
-}
-
 /// Ends when the host is to stop; a host whose owner is gone is to stop as well.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-fn release(lease: Lease) -> Commit {
-    Commit {
-        lease,
-        event_id: None,
-        verdict: Verdict::Release,
-    }
 }
 
 /// The result of a call under way; never, where there is none.
