@@ -271,8 +271,8 @@ impl Consumer {
                 self.in_hand.start(fetched.deliveries);
             }
             Ok(Read::Recovered(deliveries)) => {
+                // It only reads: that it works does not end what refuses to write.
                 self.suspect = false;
-                self.errors = 0;
                 if !deliveries.is_empty() {
                     let group = self.subscription.group.as_str();
                     tracing::info!(

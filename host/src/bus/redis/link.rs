@@ -16,7 +16,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const OLDEST_SERVER: (u64, u64) = (7, 0);
 
 /// What a server says while it can't serve for now.
-const PASSING: [&str; 9] = [
+const PASSING: [&str; 10] = [
     "LOADING",
     "READONLY",
     "OOM",
@@ -26,6 +26,7 @@ const PASSING: [&str; 9] = [
     "MASTERDOWN",
     "TRYAGAIN",
     "NOREPLICAS",
+    "UNBLOCKED",
 ];
 
 pub(super) struct Link {
