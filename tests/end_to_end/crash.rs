@@ -1,4 +1,4 @@
-//! `kill -9` in mid-run: the lease runs out, and another host takes over.
+//! `kill -9` or a hang in mid-run: the lease runs out, and another host takes over.
 
 use serde_json::json;
 
@@ -8,6 +8,7 @@ use crate::site::{AGENTS, Site, agent};
 on_both_buses! {
     a_killed_hosts_event_is_finished_once_by_the_next_host
     an_event_that_kills_every_host_ends_as_a_dead_letter
+    a_host_that_wakes_after_its_lease_commits_nothing_and_goes_on
 }
 
 const SHORT_LEASE: &str = "[host]\nlease_ms = 1000\n";
@@ -61,4 +62,32 @@ async fn an_event_that_kills_every_host_ends_as_a_dead_letter(site: Site) {
     assert_eq!(letters[0].error_type(), "host_error");
     assert_eq!(letters[0].attempts(), 4);
     assert_eq!(letters[0].original, flat(&event));
+}
+
+async fn a_host_that_wakes_after_its_lease_commits_nothing_and_goes_on(site: Site) {
+    site.install("slow-echo-agent", "world = \"agent\"");
+    site.configure(&any_to("slow-echo-agent"));
+    let mut first = site.serve();
+    let event = started("any", json!({ "seq": 1, "sleep_ms": 2000 }));
+    site.publish(std::slice::from_ref(&event)).await;
+    first.runs(id_of(&event)).await;
+    first.signal("STOP");
+
+    let mut second = site.serve();
+    let outcome = site.outcome_of(AGENTS, id_of(&event)).await;
+    assert_eq!(outcome.attempts(), 2);
+    second.terminate();
+    assert_eq!(second.exit_code().await, Some(0), "{}", second.log());
+
+    first.signal("CONT");
+    first.logs(&["done", id_of(&event)]).await;
+    let next = started("any", json!({ "seq": 2 }));
+    site.publish(std::slice::from_ref(&next)).await;
+    assert_eq!(site.outcome_of(AGENTS, id_of(&next)).await.attempts(), 1);
+    // It has committed everything when it has ended.
+    first.terminate();
+    assert_eq!(first.exit_code().await, Some(0), "{}", first.log());
+    let outcomes = site.outcomes(AGENTS).await;
+    let causes: Vec<&str> = outcomes.iter().map(|outcome| outcome.cause()).collect();
+    assert_eq!(causes, [id_of(&event), id_of(&next)]);
 }

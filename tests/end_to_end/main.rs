@@ -36,6 +36,7 @@ mod handlers;
 mod no_route;
 mod order;
 mod outage;
+mod refusal;
 mod retries;
 mod run_and_inspect;
 mod shipped;

@@ -148,7 +148,12 @@ impl Host {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
-        signal(self.process.0.id(), "TERM");
+        self.signal("TERM");
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.process.0.id(), name);
     }
 
     /// Ends it like `kill -9`.
@@ -160,6 +165,16 @@ impl Host {
     /// Waits for its end and gives the exit code.
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
         self.process.ended().await.code()
+    }
+}
+
+impl Drop for Host {
+    /// A test that fails shows what its hosts logged.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            eprintln!("log of a host:\n{log}");
+        }
     }
 }
 
