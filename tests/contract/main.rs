@@ -3,3 +3,4 @@
 mod codec;
 mod golden;
 mod outcomes;
+mod readme;
