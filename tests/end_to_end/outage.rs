@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
-use crate::event::{flat, id, id_of, started_in};
+use crate::event::{flat, id, id_of, lines, started_in};
 use crate::harness::eventually;
 use crate::process::signal;
 use crate::site::{AGENTS, Site, agent};
@@ -129,4 +129,25 @@ async fn every_acknowledged_event_has_one_outcome_though_redis_hangs_for_longer_
     tokio::join!(produce(&site, &events), faults);
     every_event_has_one_outcome_in_order(&site, &events).await;
     assert!(host.is_running(), "{}", host.log());
+}
+
+#[tokio::test]
+async fn publish_that_loses_its_redis_says_what_was_acknowledged_and_may_be_done_again() {
+    let site = durable();
+    let pid = site.redis.as_ref().and_then(|redis| redis.pid());
+    let pid = pid.expect("Redis runs");
+    let events = events();
+    site.write("events.jsonl", lines(&events));
+    signal(pid, "STOP");
+    // It waits for an answer in vain; Redis has the command, and does it later.
+    let answer = site.hothouse(&["publish", "events.jsonl"]).await.exits(3);
+    assert!(
+        answer.stderr.contains("acknowledged 0 of 60"),
+        "{answer:#?}"
+    );
+    signal(pid, "CONT");
+    site.publish(&events).await;
+    site.publish(&events).await;
+    let _host = site.serve();
+    every_event_has_one_outcome_in_order(&site, &events).await;
 }

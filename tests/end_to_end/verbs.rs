@@ -87,6 +87,13 @@ async fn publish_names_each_wrong_line_and_publishes_nothing_then(site: Site) {
         Some(2),
         "{answer:#}"
     );
+
+    let list = format!("[{}]", good());
+    let answer = run(site.folder(), &["publish", "-"], list.as_bytes())
+        .await
+        .exits(1);
+    let why = "line 1: expected an event as one JSON object";
+    assert!(answer.stdout.contains(why), "{answer:#?}");
     assert_eq!(on_stream(&site).await, 0);
 }
 

@@ -11,8 +11,9 @@ use serde_json::value::RawValue;
 use super::{Global, Usage};
 use crate::event::{Event, EventType, decode_json, encode};
 
-/// Entries that go to the bus at once.
-const BATCH: usize = 256;
+/// Entries, and bytes of data, that go to the bus at once: no more than it takes well within
+/// the time that an answer may take. One event goes whatever its size.
+const BATCH: (usize, usize) = (256, 4 << 20);
 
 /// Checks events against the contract and appends them to their streams
 ///
@@ -69,30 +70,28 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         global.output().answer(text, &answer)?;
         return Ok(ExitCode::FAILURE);
     }
-    let mut published = Vec::new();
-    for batch in events.chunk_by(|a, b| stream(a) == stream(b)) {
-        for batch in batch.chunks(BATCH) {
-            let entries = batch
-                .iter()
-                .map(|event| encode(&event.envelope, &event.data))
-                .collect();
-            let ids = bus
-                .publish(stream(&batch[0]), entries)
-                .await
-                .with_context(|| {
-                    format!(
-                        "{} of {} events were published",
-                        published.len(),
-                        events.len()
-                    )
-                })?;
-            published.extend(batch.iter().zip(ids).map(|(event, id)| Published {
-                event_id: event.envelope.event_id.to_string(),
-                event_type: event.envelope.event_type,
-                stream: stream(event),
-                entry_id: id.to_string(),
-            }));
-        }
+    let mut published: Vec<Published> = Vec::new();
+    while published.len() < events.len() {
+        let batch = next_batch(&events[published.len()..]);
+        let entries = batch
+            .iter()
+            .map(|event| encode(&event.envelope, &event.data))
+            .collect();
+        let ids = bus.publish(stream(&batch[0]), entries).await;
+        let ids = ids.with_context(|| {
+            format!(
+                "the bus acknowledged {} of {} events; publish the same again: an event that is \
+                 there twice is handled once",
+                published.len(),
+                events.len()
+            )
+        })?;
+        published.extend(batch.iter().zip(ids).map(|(event, id)| Published {
+            event_id: event.envelope.event_id.to_string(),
+            event_type: event.envelope.event_type,
+            stream: stream(event),
+            entry_id: id.to_string(),
+        }));
     }
     let text = || {
         let lines: Vec<String> = published
@@ -112,6 +111,16 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
 
 fn stream(event: &Event) -> &'static str {
     event.envelope.event_type.stream()
+}
+
+/// The events at the front that go together: of one stream, and no larger than [`BATCH`].
+fn next_batch(events: &[Event]) -> &[Event] {
+    let mut bytes = 0;
+    let fits = events.iter().take(BATCH.0).take_while(|event| {
+        bytes += event.data.len();
+        stream(event) == stream(&events[0]) && bytes <= BATCH.1
+    });
+    &events[..fits.count().max(1)]
 }
 
 /// The bytes of a file, or of standard input for `-`.
@@ -199,6 +208,22 @@ mod tests {
         for (line, start) in refused.iter().zip(starts) {
             assert!(line.starts_with(start), "{refused:#?}");
         }
+    }
+
+    #[test]
+    fn a_batch_is_of_one_stream_and_not_too_large() {
+        let event = |bytes: usize| {
+            let mut event = decode_json(MERGED).expect("event");
+            event.data = "x".repeat(bytes);
+            event
+        };
+        let mut other = event(1);
+        other.envelope.event_type = EventType::RepoConnected;
+        let half = BATCH.1 / 2;
+        assert_eq!(next_batch(&[event(1), event(1), other]).len(), 2);
+        assert_eq!(next_batch(&[event(half), event(half), event(1)]).len(), 2);
+        assert_eq!(next_batch(&[event(BATCH.1 + 1), event(1)]).len(), 1);
+        assert_eq!(next_batch(&vec![event(1); 300]).len(), BATCH.0);
     }
 
     #[test]

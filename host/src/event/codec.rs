@@ -93,6 +93,11 @@ pub fn decode(fields: &Fields) -> Result<Event, Malformed> {
 /// # Errors
 /// [`Malformed`] when the text does not meet the contract.
 pub fn decode_json(json: &str) -> Result<Event, Malformed> {
+    // Serde would take a list of the fields' values too.
+    if !json.trim_start().starts_with('{') {
+        let reason = "expected an event as one JSON object, and several one behind the other";
+        return Err(malformed(reason.into(), Salvaged::default()));
+    }
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let whole: Whole<'_> = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| {
