@@ -285,7 +285,7 @@ pub enum BusError {
         group: String,
     },
     /// It will not work later either: an answer that makes no sense, a wrong type of key.
-    #[error("the bus at {bus} answered what it should not: {reason}")]
+    #[error("the bus at {bus} cannot be used: {reason}")]
     Broken {
         /// Which.
         bus: String,

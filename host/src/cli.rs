@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Parser, Subcommand};
 
 use crate::bus::{self, Bus, BusError, BusUrl};
@@ -135,7 +135,7 @@ impl Global {
             ));
         }
         let consumer = format!("cli-{}", std::process::id());
-        bus::connect(url, &consumer).with_context(|| format!("cannot open {url}"))
+        Ok(bus::connect(url, &consumer)?)
     }
 }
 

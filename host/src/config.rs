@@ -183,7 +183,7 @@ impl Repositories {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {path}: {reason}", path = .path.display())]
+    #[error("cannot read the configuration {path}: {reason}; --config FILE names another", path = .path.display())]
     Unreadable {
         /// Which.
         path: PathBuf,

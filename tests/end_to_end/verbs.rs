@@ -184,3 +184,27 @@ async fn a_command_line_that_is_wrong_exits_with_2() {
         assert!(answer.stderr.starts_with("error: "), "{answer:#?}");
     }
 }
+
+#[tokio::test]
+async fn without_a_configuration_the_error_says_how_to_name_one() {
+    let site = Site::on_sqlite();
+    let answer = site.hothouse(&["serve"]).await.exits(2);
+    assert!(answer.stderr.contains("hothouse.toml"), "{answer:#?}");
+    assert!(answer.stderr.contains("--config FILE"), "{answer:#?}");
+}
+
+#[tokio::test]
+async fn a_sqlite_bus_that_cannot_be_opened_exits_with_3_and_says_why() {
+    let site = Site::on_sqlite();
+    configured(&site);
+    site.write(
+        "text.db",
+        "this is no database, and long enough to be looked at as one",
+    );
+    for args in [["status", "--bus"], ["serve", "--bus"]] {
+        let args = [args.as_slice(), &["sqlite:text.db"]].concat();
+        let answer = site.hothouse(&args).await.exits(3);
+        let why = "error: the bus at sqlite:text.db cannot be used: ";
+        assert!(answer.stderr.contains(why), "{answer:#?}");
+    }
+}

@@ -34,8 +34,7 @@ pub(super) async fn run(_args: Args, global: &Global) -> anyhow::Result<ExitCode
     }
     let stop = stop_on_signal()?;
     let (sandbox, plugins) = prepare(&config).await?;
-    let bus = bus::connect(&config.bus, &consumer_name(&config))
-        .with_context(|| format!("cannot open {}", config.bus))?;
+    let bus = bus::connect(&config.bus, &consumer_name(&config))?;
     let groups = config.group_names().join(", ");
     tracing::info!(bus = %config.bus, host = config.host.name, groups, "serving");
     crate::run(&config, bus, sandbox, plugins, stop).await?;
