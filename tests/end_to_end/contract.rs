@@ -1,54 +1,45 @@
-//! The plugins that ship, from published events to outcomes: every field as the contract has
-//! it.
+//! Agents and handlers that ship, from published events to outcomes: every field as the
+//! contract has it.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::event::{event, id, id_of, started_in};
 use crate::outcome::Outcome;
-use crate::site::{AGENTS, DISCOVERIES, Group, SYNCS, Site, require_plugins, root};
+use crate::site::{AGENTS, Group, SYNCS, Site, require_plugins, root};
 
 on_both_buses! {
     an_agents_outcome_has_the_contracts_fields
-    a_discoverys_outcome_has_the_contracts_fields
     a_syncs_outcome_has_the_contracts_fields
     the_inputs_correlation_id_goes_on_to_the_outcome
     a_failed_execution_has_the_contracts_fields
-    a_failed_discovery_has_the_same_shape_with_its_repository
 }
 
-/// A host of the plugins that ship, and where the sample repository is.
-fn configure(site: &Site) -> String {
+/// Configures one of the plugins that ship, and a repository that is the sample one.
+pub(crate) fn configure(site: &Site, plugin: &str, route: &str) -> String {
     require_plugins();
     let repository_id = id();
     let root = root();
     let root = root.display();
     site.configure(&format!(
         r#"
-        [plugins.backend-agent]
-        path = "{root}/plugins/backend-agent"
-        [plugins.discovery-analyzer]
-        path = "{root}/plugins/discovery-analyzer"
+        [plugins.{plugin}]
+        path = "{root}/plugins/{plugin}"
         allow = {{ repository = "read" }}
-        [plugins.repo-sync]
-        path = "{root}/plugins/repo-sync"
         [[routes]]
-        type = "agent.execution.started"
-        agent_type = "backend"
-        plugin = "backend-agent"
-        [[routes]]
-        type = "discovery.started"
-        plugin = "discovery-analyzer"
+        plugin = "{plugin}"
         retry_delays_ms = [1, 1, 1]
-        [[routes]]
-        group = "sync-workers"
-        type = "repo.sync.started"
-        plugin = "repo-sync"
+        {route}
         [repositories.table]
         "{repository_id}" = "{root}/demo/sample-repo"
         "#
     ));
     repository_id
+}
+
+fn backend(site: &Site) {
+    let route = "type = \"agent.execution.started\"\nagent_type = \"backend\"";
+    configure(site, "backend-agent", route);
 }
 
 fn execution(requirements: &str) -> Value {
@@ -60,7 +51,12 @@ fn execution(requirements: &str) -> Value {
 }
 
 /// The envelope of the first outcome of `input` in the group, made by the plugin.
-fn check_envelope(outcome: &Outcome, input: &Value, Group(_, group): Group, plugin: &str) {
+pub(crate) fn check_envelope(
+    outcome: &Outcome,
+    input: &Value,
+    Group(_, group): Group,
+    plugin: &str,
+) {
     let field = |name: &str| outcome.envelope.get(name).map(String::as_str);
     let input_id = id_of(input);
     let names: Vec<&str> = outcome.envelope.keys().map(String::as_str).collect();
@@ -93,7 +89,7 @@ fn check_envelope(outcome: &Outcome, input: &Value, Group(_, group): Group, plug
 }
 
 /// The object of the host's own, in every outcome of a run.
-fn check_ours(outcome: &Outcome, Group(_, group): Group, plugin: &str) {
+pub(crate) fn check_ours(outcome: &Outcome, Group(_, group): Group, plugin: &str) {
     let ours = &outcome.data["hothouse"];
     assert_eq!(ours["group"], group);
     assert_eq!(ours["plugin"], format!("{plugin}@0.1.0"));
@@ -107,7 +103,7 @@ fn check_ours(outcome: &Outcome, Group(_, group): Group, plugin: &str) {
 }
 
 async fn an_agents_outcome_has_the_contracts_fields(site: Site) {
-    configure(&site);
+    backend(&site);
     let _host = site.serve();
     let input = execution("Add pagination with limit/offset");
     site.publish(std::slice::from_ref(&input)).await;
@@ -150,46 +146,9 @@ async fn an_agents_outcome_has_the_contracts_fields(site: Site) {
     assert_eq!(outcome.attempts(), 1);
 }
 
-async fn a_discoverys_outcome_has_the_contracts_fields(site: Site) {
-    let repository_id = configure(&site);
-    let _host = site.serve();
-    let input = crate::event::discovery(&repository_id);
-    site.publish(std::slice::from_ref(&input)).await;
-
-    let outcome = site.outcome_of(DISCOVERIES, id_of(&input)).await;
-    assert_eq!(outcome.kind(), "discovery.completed");
-    check_envelope(&outcome, &input, DISCOVERIES, "discovery-analyzer");
-    check_ours(&outcome, DISCOVERIES, "discovery-analyzer");
-    let data = &outcome.data;
-    assert_eq!(
-        outcome.data_fields(),
-        [
-            "detected_stack",
-            "discovery_report_id",
-            "hothouse",
-            "repository_id",
-            "risk_score",
-            "service_boundaries"
-        ]
-    );
-    assert_eq!(data["repository_id"], repository_id);
-    assert_eq!(
-        data["detected_stack"],
-        json!({ "language": "nodejs", "framework": "express", "database": "postgresql" })
-    );
-    let risk = data["risk_score"].as_f64().expect("a number");
-    assert!((0.0..=1.0).contains(&risk), "{risk}");
-    assert!(
-        data["service_boundaries"]
-            .as_array()
-            .is_some_and(|found| !found.is_empty())
-    );
-    let report = data["discovery_report_id"].as_str().expect("an id");
-    Uuid::parse_str(report).expect("a UUID");
-}
-
 async fn a_syncs_outcome_has_the_contracts_fields(site: Site) {
-    let repository_id = configure(&site);
+    let route = "group = \"sync-workers\"\ntype = \"repo.sync.started\"";
+    let repository_id = configure(&site, "repo-sync", route);
     let _host = site.serve();
     // `files` and `changed` are no fields of the contract: they reach the plugin all the same.
     let input = event(
@@ -223,7 +182,7 @@ async fn a_syncs_outcome_has_the_contracts_fields(site: Site) {
 }
 
 async fn the_inputs_correlation_id_goes_on_to_the_outcome(site: Site) {
-    configure(&site);
+    backend(&site);
     let _host = site.serve();
     let mut input = execution("Add pagination");
     input["correlation_id"] = json!(id());
@@ -236,7 +195,7 @@ async fn the_inputs_correlation_id_goes_on_to_the_outcome(site: Site) {
 }
 
 async fn a_failed_execution_has_the_contracts_fields(site: Site) {
-    configure(&site);
+    backend(&site);
     let _host = site.serve();
     let input = started_in(
         &id(),
@@ -265,34 +224,4 @@ async fn a_failed_execution_has_the_contracts_fields(site: Site) {
     );
     assert_eq!(outcome.error_type(), "validation_error");
     assert_eq!(outcome.data["retry_count"], 0);
-}
-
-async fn a_failed_discovery_has_the_same_shape_with_its_repository(site: Site) {
-    configure(&site);
-    let _host = site.serve();
-    let missing = id();
-    let input = crate::event::discovery(&missing);
-    site.publish(std::slice::from_ref(&input)).await;
-
-    let outcome = site.outcome_of(DISCOVERIES, id_of(&input)).await;
-    assert_eq!(outcome.kind(), "discovery.failed");
-    check_envelope(&outcome, &input, DISCOVERIES, "discovery-analyzer");
-    assert_eq!(
-        outcome.data_fields(),
-        [
-            "error_message",
-            "error_type",
-            "hothouse",
-            "repository_id",
-            "retry_count"
-        ]
-    );
-    assert_eq!(outcome.data["repository_id"], missing);
-    assert_eq!(outcome.error_type(), "host_error");
-    assert_eq!(outcome.data["retry_count"], 3);
-    let message = outcome.data["error_message"].as_str().expect("a message");
-    assert!(message.contains(&missing), "{message}");
-    let letters = site.dead_letters(DISCOVERIES).await;
-    assert_eq!(letters.len(), 1, "{letters:#?}");
-    assert!(letters[0].message().contains(&missing), "{letters:#?}");
 }

@@ -32,6 +32,7 @@ mod bad_plugins;
 mod checks;
 mod contract;
 mod crash;
+mod discoveries;
 mod handlers;
 mod no_route;
 mod order;

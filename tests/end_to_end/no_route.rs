@@ -6,11 +6,16 @@ use serde_json::json;
 use crate::event::{id_of, started};
 use crate::site::{AGENTS, Site};
 
-on_both_buses! {
-    an_unknown_agent_type_is_retried_and_then_a_failed_event_and_a_dead_letter
+/// Both buses in one test, so that the schedule is waited for once.
+#[tokio::test]
+async fn an_unknown_agent_type_is_retried_and_then_a_failed_event_and_a_dead_letter() {
+    tokio::join!(
+        no_route_takes_it(Site::on_redis()),
+        no_route_takes_it(Site::on_sqlite())
+    );
 }
 
-async fn an_unknown_agent_type_is_retried_and_then_a_failed_event_and_a_dead_letter(site: Site) {
+async fn no_route_takes_it(site: Site) {
     let _host = site.serve_agent("slow-echo-agent", "");
     let poet = started("poet", json!({ "seq": 1 }));
     let good = started("slow-echo-agent", json!({ "seq": 2 }));
