@@ -21,6 +21,10 @@ use crate::failure::ErrorType;
 pub use lane::Lane;
 pub use url::{BusUrl, BusUrlError, connect};
 
+/// Once the bodies in one reply of a bus add up to this many bytes, a bus may leave further
+/// entries to the next call.
+pub const REPLY_BUDGET: usize = 8 << 20;
+
 /// The id of a stream entry: `milliseconds-sequence`, in stream order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryId {
@@ -328,7 +332,8 @@ pub trait Bus: Send + Sync + fmt::Debug {
     async fn fetch(&self, subscription: &Subscription, max: usize) -> Result<Fetched, BusError>;
 
     /// Ends deliveries, each on its own; the answers are in the same order. With `advance`,
-    /// the lanes' next entries come back as deliveries.
+    /// the lanes' next entries come back as deliveries, up to [`REPLY_BUDGET`]; a fetch hands
+    /// out the rest.
     async fn commit(
         &self,
         subscription: &Subscription,
@@ -337,7 +342,8 @@ pub trait Bus: Send + Sync + fmt::Debug {
     ) -> Result<Vec<Committed>, BusError>;
 
     /// Deliveries that this host holds by the bus's books but that are not among `held`: the
-    /// ones whose reply was lost. No other call of this host may be under way for the
+    /// ones whose reply was lost. Gives some of them at a time ([`REPLY_BUDGET`]), and none
+    /// when there are no more. No other call of this host may be under way for the
     /// subscription.
     async fn recover(
         &self,

@@ -16,7 +16,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use self::in_hand::InHand;
 use crate::bus::{
-    Bus, BusError, Commit, Committed, Delivery, EntryId, Fetched, Subscription, Verdict,
+    Bus, BusError, Commit, Committed, Delivery, EntryId, Fetched, REPLY_BUDGET, Subscription,
+    Verdict,
 };
 use crate::pipeline::Pipeline;
 use crate::sandbox::Sandbox;
@@ -271,9 +272,10 @@ impl Consumer {
                 self.in_hand.start(fetched.deliveries);
             }
             Ok(Read::Recovered(deliveries)) => {
-                // It only reads: that it works does not end what refuses to write.
-                self.suspect = false;
-                if !deliveries.is_empty() {
+                // It only reads: that it works does not end what refuses to write, so the
+                // backoff stays. It is done when it finds nothing more.
+                self.suspect = !deliveries.is_empty();
+                if self.suspect {
                     let group = self.subscription.group.as_str();
                     tracing::info!(
                         group,
@@ -303,10 +305,12 @@ impl Consumer {
             }
         };
         self.errors = 0;
+        let mut bytes = 0;
         for (commit, reply) in batch.iter().zip(replies) {
             self.in_hand.forget(&commit.lease);
             match reply {
                 Committed::Applied(next) | Committed::Duplicate(next) => {
+                    bytes += next.as_ref().map_or(0, |next| next.fields.size());
                     self.in_hand.start(next.map(|next| *next));
                 }
                 Committed::Superseded => {
@@ -317,6 +321,9 @@ impl Consumer {
             if let Verdict::Retry { after, .. } = commit.verdict {
                 self.look_again_in(after);
             }
+        }
+        if bytes >= REPLY_BUDGET {
+            self.look_again_in(Duration::ZERO);
         }
     }
 

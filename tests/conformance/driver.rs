@@ -210,11 +210,16 @@ impl Host {
 
     async fn after(&mut self, error: &BusError) {
         assert!(matches!(error, BusError::Unavailable { .. }), "{error}");
-        let held: Vec<Lease> = self.held.values().cloned().collect();
-        let found = self.bus.recover(&self.subscription, &held).await;
-        let mut found = found.expect("recover");
-        self.hold(&found);
-        self.found.append(&mut found);
+        loop {
+            let held: Vec<Lease> = self.held.values().cloned().collect();
+            let found = self.bus.recover(&self.subscription, &held).await;
+            let mut found = found.expect("recover");
+            if found.is_empty() {
+                break;
+            }
+            self.hold(&found);
+            self.found.append(&mut found);
+        }
         self.found.sort_by_key(|one| one.lease.entry);
     }
 }

@@ -3,6 +3,7 @@
 mod books;
 mod lost_keys;
 mod outages;
+mod replies;
 
 use std::sync::Arc;
 

@@ -16,8 +16,8 @@ use tokio::sync::Mutex;
 
 use self::link::Link;
 use super::{
-    Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lease, Start,
-    Subscription,
+    Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lease,
+    REPLY_BUDGET, Start, Subscription,
 };
 use crate::event::{EventType, Fields};
 
@@ -81,7 +81,8 @@ impl RedisBus {
             .arg(subscription.group.as_str())
             .arg(self.consumer.as_str())
             .arg(millis(subscription.dedup_window).max(1))
-            .arg(Utc::now().to_rfc3339());
+            .arg(Utc::now().to_rfc3339())
+            .arg(REPLY_BUDGET);
         call
     }
 

@@ -1,12 +1,12 @@
--- ARGV: group, consumer, window, now as text, lease, advance, then for each commit:
+-- ARGV: group, consumer, window, now as text, budget, lease, advance, then for each commit:
 --   lane, entry, fence, event_id or '', verdict
 --   done:    dead letter or '', outputs, then for each: index in KEYS, fields, names and values
 --   retry:   delay in milliseconds, history
 --   release: nothing more
 -- Every check of a commit comes before its first write: Redis does not roll back. The first
 -- write is one that Redis refuses when its memory is full, so that none of the others is done.
-local lease, advance = tonumber(ARGV[5]), ARGV[6] == '1'
-local at = 7
+local lease, advance = tonumber(ARGV[6]), ARGV[7] == '1'
+local at = 8
 
 local function take()
   at = at + 1
@@ -16,7 +16,7 @@ end
 redis.call('ZADD', HOSTS, now + lease, consumer)
 
 local function next_of(lane)
-  if advance then
+  if advance and has_budget() then
     return take_head(lane) or false
   end
   if redis.call('ZRANGEBYLEX', WAIT, '[' .. lane .. '\0', '(' .. lane .. '\1', 'LIMIT', 0, 1)[1] then

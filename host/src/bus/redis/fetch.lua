@@ -1,6 +1,6 @@
--- ARGV: group, consumer, window, now as text, lease, max, parked limit, types (JSON: type -> paths)
-local lease, max, parked_limit = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local types = cjson.decode(ARGV[8])
+-- ARGV: group, consumer, window, now as text, budget, lease, max, parked limit, types (JSON: type -> paths)
+local lease, max, parked_limit = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local types = cjson.decode(ARGV[9])
 
 redis.call('ZADD', HOSTS, now + lease, consumer)
 
@@ -26,7 +26,7 @@ end
 local deliveries = {}
 
 for _, lane in ipairs(redis.call('ZRANGEBYSCORE', READY, '-inf', now, 'LIMIT', 0, max)) do
-  local delivery = take_head(lane)
+  local delivery = has_budget() and take_head(lane)
   if delivery then
     deliveries[#deliveries + 1] = delivery
   end
@@ -36,7 +36,7 @@ local more = 0
 local cursor
 local room = max - #deliveries
 local full = redis.call('ZCARD', WAIT) >= parked_limit and 1 or 0
-if room > 0 and full == 0 then
+if room > 0 and full == 0 and has_budget() then
   local reply = redis.call('XREADGROUP', 'GROUP', group, 'hothouse', 'COUNT', room, 'STREAMS', stream, '>')
   local entries = reply and reply[1] and reply[1][2] or {}
   local skipped = {}
@@ -54,6 +54,8 @@ if room > 0 and full == 0 then
       local lane = type(kind) == 'string' and aggregate(data, types[kind]) or '!' .. id
       if redis.call('HEXISTS', LANES, lane) == 1 then
         redis.call('ZADD', WAIT, 0, waiting(lane, id))
+      elseif not has_budget() then
+        park(lane, id, now)
       else
         deliveries[#deliveries + 1] = deliver(lane, id, fields)
       end

@@ -1,6 +1,6 @@
--- ARGV: group, consumer, window, now as text, lease. A lease of 0 ends this host's own.
+-- ARGV: group, consumer, window, now as text, budget, lease. A lease of 0 ends this host's own.
 -- Frees what hosts without a running lease hold. A crash uses up the attempt, leaving does not.
-local lease = tonumber(ARGV[5])
+local lease = tonumber(ARGV[6])
 
 if lease > 0 then
   redis.call('ZADD', HOSTS, now + lease, consumer)

@@ -76,6 +76,21 @@ local function envelope(by_name)
   return by_name.type, uuid(by_name.event_id), by_name.data
 end
 
+-- Once this many bytes of bodies are in a reply, no more entries are handed out with it: a
+-- reply that takes longer than the host waits would be asked for again and again.
+local budget = tonumber(ARGV[5])
+local handed_out = 0
+
+local function has_budget()
+  return handed_out < budget
+end
+
+local function count_bytes(fields)
+  for _, bytes in ipairs(fields) do
+    handed_out = handed_out + #bytes
+  end
+end
+
 local function park(lane, id, due)
   redis.call('ZADD', WAIT, 0, waiting(lane, id))
   redis.call('HSET', LANES, lane, '')
@@ -91,6 +106,7 @@ local function deliver(lane, id, fields)
   local fence = redis.call('HINCRBY', META, 'fence', 1)
   local attempt = used + 1
   redis.call('HSET', LANES, lane, table.concat({ consumer, id, fence, attempt }, '|'))
+  count_bytes(fields)
   return { id, lane, fence, attempt, history, fields }
 end
 
