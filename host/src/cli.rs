@@ -22,6 +22,7 @@ use clap::{Parser, Subcommand};
 use crate::bus::{self, Bus, BusError, BusUrl};
 use crate::config::{Config, ConfigError};
 use crate::consumer_name;
+use crate::plugin::ManifestError;
 
 use self::output::Output;
 
@@ -153,7 +154,7 @@ impl Usage {
 /// The exit code of an error: see `hothouse --help`.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if error.is::<Usage>() || error.is::<ConfigError>() {
+    if error.is::<Usage>() || error.is::<ConfigError>() || error.is::<ManifestError>() {
         return ExitCode::from(2);
     }
     let bus = error.downcast_ref::<BusError>();

@@ -287,18 +287,13 @@ fn dead_letter(
 }
 
 fn ours(ended: &Ended<'_>) -> Result<Extra, serde_json::Error> {
-    let plan = if let Payload::AgentExecutionStarted(input) = &ended.event.payload {
-        input.execution_plan_id
-    } else {
-        None
-    };
     object(&Ours {
         group: ended.group,
         plugin: ended.plugin.as_ref().map(PluginId::label),
         digest: ended.plugin.as_ref().map(|plugin| plugin.digest.as_str()),
         attempts: ended.delivery.attempt,
         cost: ended.cost,
-        execution_plan_id: plan,
+        execution_plan_id: ended.event.payload.execution_plan_id(),
     })
 }
 

@@ -103,7 +103,10 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
                 )
             })
             .collect();
-        lines.join("\n")
+        match lines.is_empty() {
+            true => "there was no event in the input".to_owned(),
+            false => lines.join("\n"),
+        }
     };
     global.output().answer(text, &published)?;
     Ok(ExitCode::SUCCESS)

@@ -17,7 +17,7 @@ use crate::telemetry;
 /// Consumes events and commits their outcomes until it is told to stop
 ///
 /// Reads ./hothouse.toml. SIGTERM or Ctrl-C stops it in good order: runs in hand end or their
-/// events go back to the bus, and the exit code is 0.
+/// events go back to the bus, and the exit code is 0. A second signal stops it at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -66,18 +66,25 @@ pub(super) async fn prepare(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Ar
     .await?
 }
 
-/// Turns true at the first SIGTERM or Ctrl-C.
+/// Turns true at the first SIGTERM or Ctrl-C. A second one ends the process at once: what is
+/// in hand is free when the lease ends.
 fn stop_on_signal() -> anyhow::Result<watch::Receiver<bool>> {
     let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
     let (stopper, stop) = watch::channel(false);
     // Ends with the runtime; it owns nothing but the signals.
     tokio::spawn(async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = interrupt.recv() => {}
+        for second in [false, true] {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if second {
+                tracing::warn!("stopped at the second signal, with runs in hand");
+                std::process::exit(1);
+            }
+            stopper.send_replace(true);
         }
-        stopper.send_replace(true);
     });
     Ok(stop)
 }

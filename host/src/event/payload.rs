@@ -179,6 +179,16 @@ payloads! {
 }
 
 impl Payload {
+    /// The plan that an execution belongs to, where it belongs to one.
+    #[must_use]
+    pub fn execution_plan_id(&self) -> Option<Id> {
+        if let Self::AgentExecutionStarted(data) = self {
+            data.execution_plan_id
+        } else {
+            None
+        }
+    }
+
     /// The type of the event that says that handling this one failed, and the id that it
     /// names. None where the contract has no such type.
     #[must_use]

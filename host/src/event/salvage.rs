@@ -34,7 +34,7 @@ impl Salvaged {
             event_type: Some(envelope.event_type),
             correlation_id: envelope.correlation_id,
             subject: event.payload.failed_as().map(|(_, subject)| subject),
-            execution_plan_id: None,
+            execution_plan_id: event.payload.execution_plan_id(),
             generation: envelope.generation,
         }
     }
