@@ -64,9 +64,9 @@ pub struct Consumer {
     due: Option<Instant>,
     /// A reply may be lost: deliveries may be ours without our knowing.
     suspect: bool,
-    /// When to look once more after an error: a call that was given up may still have been
+    /// When to recover once more after an error: a call that was given up may still have been
     /// on its way when we looked.
-    look_again: Option<Instant>,
+    recheck_at: Option<Instant>,
     /// The group was deleted.
     rejoin: bool,
     errors: u32,
@@ -102,7 +102,7 @@ impl Consumer {
             cursor: EntryId::ZERO,
             due: None,
             suspect: false,
-            look_again: None,
+            recheck_at: None,
             rejoin: false,
             errors: 0,
             retry_at: Instant::now(),
@@ -141,8 +141,8 @@ impl Consumer {
                 }
                 _ = beat.tick() => {
                     self.start_beat();
-                    if self.look_again.is_some_and(|at| at <= Instant::now()) {
-                        self.look_again = None;
+                    if self.recheck_at.is_some_and(|at| at <= Instant::now()) {
+                        self.recheck_at = None;
                         self.suspect = true;
                     }
                 }
@@ -262,11 +262,11 @@ impl Consumer {
                 self.errors = 0;
                 self.caught_up = !fetched.more && fetched.deliveries.is_empty();
                 self.cursor = fetched.cursor;
-                let look_again = match fetched.full {
+                let soon = match fetched.full {
                     true => Some(WHEN_FULL),
                     false => fetched.next_due,
                 };
-                if let Some(due) = look_again {
+                if let Some(due) = soon {
                     self.look_again_in(due);
                 }
                 self.in_hand.start(fetched.deliveries);
@@ -377,7 +377,7 @@ impl Consumer {
         self.errors += 1;
         self.retry_at = Instant::now() + pause;
         self.suspect = true;
-        self.look_again = Some(Instant::now() + self.subscription.lease);
+        self.recheck_at = Some(Instant::now() + self.subscription.lease);
         self.rejoin |= matches!(error, BusError::NoGroup { .. });
     }
 }
