@@ -181,6 +181,17 @@ pub enum Verdict {
     Release,
 }
 
+impl Verdict {
+    /// About the bytes that a commit of it sends to the bus.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Done { outputs, .. } => outputs.iter().map(|output| output.fields.size()).sum(),
+            Self::Retry { .. } | Self::Release => 0,
+        }
+    }
+}
+
 /// An event to append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
@@ -242,6 +253,9 @@ pub enum Committed {
     Duplicate(Option<Box<Delivery>>),
     /// The lease was lost: nothing was changed.
     Superseded,
+    /// The bus cannot apply it, and says why: nothing was changed, the lease still holds. The
+    /// batch's other commits are not touched by it.
+    Refused(String),
 }
 
 /// Figures of a group.
@@ -343,7 +357,7 @@ pub trait Bus: Send + Sync + fmt::Debug {
 
     /// Deliveries that this host holds by the bus's books but that are not among `held`: the
     /// ones whose reply was lost. Gives some of them at a time ([`REPLY_BUDGET`]), and none
-    /// when there are no more. No other call of this host may be under way for the
+    /// when there are no more. No fetch or commit of this host may be under way for the
     /// subscription.
     async fn recover(
         &self,

@@ -21,10 +21,11 @@ use clap::{Parser, Subcommand};
 
 use crate::bus::{self, Bus, BusError, BusUrl};
 use crate::config::{Config, ConfigError};
-use crate::consumer_name;
 use crate::plugin::ManifestError;
+use crate::{RunError, consumer_name};
 
 use self::output::Output;
+pub use self::output::printable;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -157,8 +158,8 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     if error.is::<Usage>() || error.is::<ConfigError>() || error.is::<ManifestError>() {
         return ExitCode::from(2);
     }
-    let bus = error.downcast_ref::<BusError>();
-    if bus.is_some() || error.is::<crate::RunError>() {
+    let run = error.downcast_ref::<RunError>();
+    if error.is::<BusError>() || matches!(run, Some(RunError::Bus(_))) {
         return ExitCode::from(3);
     }
     ExitCode::FAILURE

@@ -60,6 +60,14 @@ pub struct HostConfig {
     pub parked_limit: usize,
 }
 
+/// What a plugin may do with its event's repository: there is one kind so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Access {
+    /// Read it.
+    Read,
+}
+
 /// Where the plugin is and what it may do.
 #[derive(Debug, Clone)]
 pub struct PluginConfig {

@@ -25,6 +25,9 @@ use crate::sandbox::Sandbox;
 /// Commits that go together at the most.
 const MAX_BATCH: usize = 256;
 
+/// Bytes of outcomes that go together, but for one that is larger.
+const MAX_BATCH_BYTES: usize = 4 << 20;
+
 /// Longest wait for new entries before the group looks again.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
@@ -46,20 +49,28 @@ enum Read {
 pub struct Consumer {
     bus: Arc<dyn Bus>,
     subscription: Arc<Subscription>,
+    sandbox: Arc<Sandbox>,
     in_flight: usize,
     grace: Duration,
     stop: watch::Receiver<bool>,
 
     in_hand: InHand,
     ended: Vec<Commit>,
+    /// What the bus refused alone; tried again with each heartbeat.
+    refused: Vec<Commit>,
     reading: Option<Pending<Read>>,
     waiting: Option<Pending<()>>,
+    slot: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     committing: Option<Pending<Vec<Committed>>>,
     batch: Arc<Vec<Commit>>,
+    /// Whether the batch under way asks for the lanes' next entries.
+    advanced: bool,
     beating: Option<Pending<usize>>,
 
     /// Nothing is there to be fetched until the wait ends or `due` comes.
     caught_up: bool,
+    /// Too much waits behind busy lanes: there is more to read, and it is not read.
+    full: bool,
     cursor: EntryId,
     due: Option<Instant>,
     /// A reply may be lost: deliveries may be ours without our knowing.
@@ -90,15 +101,20 @@ impl Consumer {
             subscription: Arc::new(subscription),
             in_flight,
             grace,
-            in_hand: InHand::new(pipeline, sandbox, stop.clone()),
+            in_hand: InHand::new(pipeline, Arc::clone(&sandbox), stop.clone()),
+            sandbox,
             stop,
             ended: Vec::new(),
             reading: None,
             waiting: None,
+            slot: None,
+            refused: Vec::new(),
             committing: None,
             batch: Arc::default(),
+            advanced: false,
             beating: None,
             caught_up: false,
+            full: false,
             cursor: EntryId::ZERO,
             due: None,
             suspect: false,
@@ -135,12 +151,14 @@ impl Consumer {
                 result = pending(&mut self.reading) => self.read_ended(result),
                 result = pending(&mut self.waiting) => self.wait_ended(result),
                 result = pending(&mut self.beating) => self.beat_ended(result),
+                () = slot_free(&mut self.slot) => self.slot = None,
                 () = sleep_until(self.due.unwrap_or_else(Instant::now)), if self.due.is_some() => {
                     self.due = None;
                     self.caught_up = false;
                 }
                 _ = beat.tick() => {
                     self.start_beat();
+                    self.ended.append(&mut self.refused);
                     if self.recheck_at.is_some_and(|at| at <= Instant::now()) {
                         self.recheck_at = None;
                         self.suspect = true;
@@ -197,8 +215,29 @@ impl Consumer {
             Some(_) => {}
             None if self.suspect && self.committing.is_none() => self.start_recover(),
             None if self.suspect || stopping || room == 0 => {}
+            None if self.caught_up && self.full => {}
             None if self.caught_up => self.start_wait(),
-            None => self.start_fetch(room),
+            None => match self.sandbox.free_slots().min(room) {
+                0 => self.start_slot(),
+                room => self.start_fetch(room),
+            },
+        }
+    }
+
+    /// All slots are taken, perhaps by other groups: the next one that is free is a reason to
+    /// fetch.
+    fn start_slot(&mut self) {
+        if self.slot.is_none() {
+            let sandbox = Arc::clone(&self.sandbox);
+            self.slot = Some(Box::pin(async move {
+                let _ = sandbox.slot().await;
+            }));
+        }
+    }
+
+    fn start(&mut self, deliveries: impl IntoIterator<Item = Delivery>) {
+        for delivery in deliveries {
+            self.ended.extend(self.in_hand.start(delivery));
         }
     }
 
@@ -238,8 +277,17 @@ impl Consumer {
     }
 
     fn start_commit(&mut self, advance: bool) {
-        let size = self.ended.len().min(MAX_BATCH);
+        let mut bytes = 0;
+        let fits = self.ended.iter().take(MAX_BATCH).take_while(|commit| {
+            let first = bytes == 0;
+            bytes += commit.verdict.size();
+            first || bytes <= MAX_BATCH_BYTES
+        });
+        let size = fits.count();
         self.batch = Arc::new(self.ended.drain(..size).collect());
+        // A lane's next entry is to begin at once.
+        self.advanced = advance && self.sandbox.free_slots() >= size;
+        let advance = self.advanced;
         let (bus, subscription) = (Arc::clone(&self.bus), Arc::clone(&self.subscription));
         let (batch, retry_at) = (Arc::clone(&self.batch), self.retry_at);
         self.committing = Some(Box::pin(async move {
@@ -261,6 +309,7 @@ impl Consumer {
             Ok(Read::Fetched(fetched)) => {
                 self.errors = 0;
                 self.caught_up = !fetched.more && fetched.deliveries.is_empty();
+                self.full = fetched.full;
                 self.cursor = fetched.cursor;
                 let soon = match fetched.full {
                     true => Some(WHEN_FULL),
@@ -269,7 +318,7 @@ impl Consumer {
                 if let Some(due) = soon {
                     self.look_again_in(due);
                 }
-                self.in_hand.start(fetched.deliveries);
+                self.start(fetched.deliveries);
             }
             Ok(Read::Recovered(deliveries)) => {
                 // It only reads: that it works does not end what refuses to write, so the
@@ -283,7 +332,7 @@ impl Consumer {
                         "found deliveries whose reply was lost"
                     );
                 }
-                self.in_hand.start(deliveries);
+                self.start(deliveries);
             }
             Err(error) => {
                 self.caught_up = false;
@@ -307,22 +356,31 @@ impl Consumer {
         self.errors = 0;
         let mut bytes = 0;
         for (commit, reply) in batch.iter().zip(replies) {
-            self.in_hand.forget(&commit.lease);
             match reply {
                 Committed::Applied(next) | Committed::Duplicate(next) => {
                     bytes += next.as_ref().map_or(0, |next| next.fields.size());
-                    self.in_hand.start(next.map(|next| *next));
+                    self.in_hand.forget(&commit.lease);
+                    self.start(next.map(|next| *next));
+                }
+                Committed::Refused(reason) => {
+                    let (entry, lane) = (commit.lease.entry, &commit.lease.lane);
+                    tracing::error!(%entry, %lane, "the bus refuses the commit, which is kept: {reason}");
+                    self.refused.push(commit.clone());
+                    continue;
                 }
                 Committed::Superseded => {
                     let (entry, lane) = (commit.lease.entry, &commit.lease.lane);
+                    self.in_hand.forget(&commit.lease);
                     tracing::warn!(%entry, %lane, "superseded: the lease was lost, nothing was committed");
                 }
             }
-            if let Verdict::Retry { after, .. } = commit.verdict {
-                self.look_again_in(after);
+            match commit.verdict {
+                Verdict::Retry { after, .. } => self.look_again_in(after),
+                Verdict::Release => self.look_again_in(Duration::ZERO),
+                Verdict::Done { .. } => {}
             }
         }
-        if bytes >= REPLY_BUDGET {
+        if bytes >= REPLY_BUDGET || !self.advanced {
             self.look_again_in(Duration::ZERO);
         }
     }
@@ -385,6 +443,14 @@ impl Consumer {
 /// Ends when the host is to stop; a host whose owner is gone is to stop as well.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Ends when a slot is free; never, where nobody waits for one.
+async fn slot_free(slot: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>) {
+    match slot {
+        Some(slot) => slot.await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The result of a call under way; never, where there is none.

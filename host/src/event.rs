@@ -10,7 +10,7 @@ mod kind;
 mod payload;
 mod salvage;
 
-pub use codec::{Malformed, decode, decode_json, encode};
+pub use codec::{Malformed, decode, decode_json, encode, is_too_deep};
 pub use envelope::{Envelope, ParseTimestampError, parse_timestamp};
 pub use id::{Id, ParseIdError};
 pub use kind::EventType;

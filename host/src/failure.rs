@@ -167,8 +167,8 @@ impl Failure {
 }
 
 /// The text without control characters and ANSI sequences, white space folded, cut to `max`
-/// bytes with an ellipsis. What guests say reaches logs, terminals and events only through
-/// this.
+/// bytes with an ellipsis. Log lines and messages of guests, and what is wrong with an event,
+/// reach logs and events only through this. The data of outcomes is left as it is.
 #[must_use]
 pub fn clean(text: &str, max: usize) -> String {
     const ELLIPSIS: char = '…';
@@ -219,7 +219,7 @@ fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
 }
 
 /// Marks that reorder or hide text on a terminal.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 

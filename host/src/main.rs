@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use hothouse::cli::{Cli, exit_code};
+use hothouse::cli::{Cli, exit_code, printable};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -18,11 +18,15 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(cli.run()) {
+    let code = match runtime.block_on(cli.run()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", printable(&format!("{error:#}")));
             exit_code(&error)
         }
-    }
+    };
+    // A guest's read of a file that never answers holds a thread for ever: it must not hold
+    // the process as well.
+    runtime.shutdown_background();
+    code
 }

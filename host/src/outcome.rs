@@ -177,7 +177,7 @@ fn failed(
     failure: &Failure,
     now: DateTime<Utc>,
 ) -> Result<Vec<Output>, serde_json::Error> {
-    let retry_count = ended.delivery.attempt.min(ended.retry.max_attempts()) - 1;
+    let retry_count = retries(ended.delivery.attempt);
     let Some((kind, subject)) = ended.event.payload.failed_as() else {
         return Ok(Vec::new());
     };
@@ -214,8 +214,13 @@ fn failed_of_salvaged(
         source: source(None),
         now,
     };
-    let payload = failed_payload(kind, subject, failure, delivery.attempt - 1, extra);
+    let payload = failed_payload(kind, subject, failure, retries(delivery.attempt), extra);
     Ok(Some(origin.output(kind, payload.to_data()?, 0)))
+}
+
+/// The contract knows of three retries at the most.
+fn retries(attempt: u32) -> u32 {
+    attempt.saturating_sub(1).min(3)
 }
 
 /// `kind` is `discovery.failed`, or else `agent.execution.failed`: they have one shape.

@@ -10,7 +10,7 @@ use chrono::Utc;
 use crate::bus::{Commit, Delivery, Verdict};
 use crate::config::Repositories;
 use crate::event::{Event, Fields, Malformed, Payload, Salvaged, decode};
-use crate::failure::{ErrorType, Failure};
+use crate::failure::{ErrorType, Failure, MAX_MESSAGE, clean};
 use crate::outcome::{self, Ended};
 use crate::plugin::{Plugin, PluginId, Registry};
 use crate::router::Router;
@@ -18,6 +18,10 @@ use crate::sandbox::{Call, Run};
 
 /// When a commit that could not be written is tried again.
 const AFTER_A_DEFECT: Duration = Duration::from_secs(60);
+
+/// Deliveries after which an entry is not even decoded: the four runs, and one that was to
+/// tell of their end and did not come to it.
+const MAX_DELIVERIES: u32 = 5;
 
 /// What every delivery of one group goes through.
 #[derive(Debug)]
@@ -39,7 +43,11 @@ impl Pipeline {
     /// delivery is then still held and is to be released.
     pub async fn handle(&self, mut delivery: Delivery) -> Commit {
         let fields = std::mem::take(&mut delivery.fields);
-        let commit = match decode_in_lane(&fields, &delivery) {
+        let decoded = match delivery.attempt > MAX_DELIVERIES {
+            true => Err(undecodable(delivery.attempt)),
+            false => decode_in_lane(&fields, &delivery),
+        };
+        let commit = match decoded {
             Ok(event) => {
                 drop(fields);
                 let ended = self.run(event, delivery.clone()).await;
@@ -48,7 +56,8 @@ impl Pipeline {
             }
             Err(malformed) => {
                 let (group, entry) = (&self.group, delivery.lease.entry);
-                tracing::warn!(group, %entry, "malformed event: {malformed}");
+                let reason = clean(&malformed.reason, MAX_MESSAGE);
+                tracing::warn!(group, %entry, "malformed event: {reason}");
                 outcome::conclude_malformed(group, delivery.clone(), &malformed, Utc::now())
             }
         };
@@ -112,6 +121,14 @@ impl Pipeline {
             return self.repositories.find(data.repository_id).map(Some);
         }
         Ok(None)
+    }
+}
+
+/// The end of an entry that its hosts did not live to decode.
+fn undecodable(deliveries: u32) -> Malformed {
+    Malformed {
+        reason: format!("its host died in each of {} deliveries", deliveries - 1),
+        salvaged: Salvaged::default(),
     }
 }
 

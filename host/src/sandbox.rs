@@ -240,7 +240,19 @@ impl Sandbox {
         })
     }
 
-    /// Waits for a free slot. A run holds one for as long as it lasts.
+    /// A free slot, if there is one now. A run holds one for as long as it lasts.
+    #[must_use]
+    pub fn try_slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).try_acquire_owned().ok()
+    }
+
+    /// Slots that are free now.
+    #[must_use]
+    pub fn free_slots(&self) -> usize {
+        self.slots.available_permits()
+    }
+
+    /// Waits for a free slot, in turn with all who wait.
     pub async fn slot(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.slots).acquire_owned().await.ok()
     }
@@ -406,7 +418,7 @@ impl Loaded {
                 Ok(convert::analyzed(result, call.limits))
             }
             Instance::Handler(handler) => {
-                let event = convert::event(call);
+                let event = convert::guest_event(call);
                 let handling = handler.hothouse_agent_handling();
                 let result = handling.call_handle(&mut *store, &event).await?;
                 Ok(convert::handled(result, call.limits, call.emits))

@@ -35,6 +35,7 @@ pub(crate) enum End {
     Applied,
     Duplicate,
     Superseded,
+    Refused,
 }
 
 /// The answer to some commits.
@@ -141,6 +142,7 @@ impl Host {
                     Committed::Applied(entry) => (End::Applied, entry),
                     Committed::Duplicate(entry) => (End::Duplicate, entry),
                     Committed::Superseded => (End::Superseded, None),
+                    Committed::Refused(_) => (End::Refused, None),
                 };
                 ends.push(end);
                 next.extend(entry.map(|entry| *entry));

@@ -2,14 +2,13 @@
 //! conformance list holds the two together.
 //!
 //! Lua's parser takes some texts that serde_json refuses (NaN, hexadecimal numbers, control
-//! characters in strings) and refuses what is nested deeper than 1000. Such an event is
-//! malformed, whichever lane it has.
+//! characters in strings) and refuses what is nested deeper than 1000. Such an event, where the
+//! group handles its type, is malformed whichever lane it has.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{EntryId, Subscription};
@@ -49,17 +48,7 @@ pub(super) enum Claim {
     Run { lane: Lane, event_id: Option<Id> },
 }
 
-/// Borrowed parts of an event in one JSON object.
-#[derive(Deserialize)]
-struct Whole<'a> {
-    #[serde(rename = "type", borrow)]
-    event_type: Option<&'a RawValue>,
-    #[serde(borrow)]
-    event_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-}
-
+/// By keys: a list is none, and of a key that comes twice the last one counts, as in Lua.
 type Object<'a> = HashMap<Cow<'a, str>, &'a RawValue>;
 
 /// What is to be known of an entry before it is claimed.
@@ -87,17 +76,19 @@ fn envelope(fields: &Fields) -> Envelope<'_> {
 
 fn one_field(whole: &[u8]) -> Envelope<'static> {
     let text = String::from_utf8_lossy(whole);
-    let Ok(whole) = serde_json::from_str::<Whole<'_>>(&text) else {
+    let Ok(whole) = serde_json::from_str::<Object<'_>>(&text) else {
         return Envelope::default();
     };
-    let name = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok();
+    let name = |raw: &&RawValue| serde_json::from_str::<String>(raw.get()).ok();
     Envelope {
         event_type: whole
-            .event_type
+            .get("type")
             .and_then(name)
             .map(|name| Cow::Owned(name.into_bytes())),
-        event_id: whole.event_id.and_then(id_of),
-        data: whole.data.map(|data| Cow::Owned(data.get().to_owned())),
+        event_id: whole.get("event_id").and_then(|raw| id_of(raw)),
+        data: whole
+            .get("data")
+            .map(|data| Cow::Owned(data.get().to_owned())),
     }
 }
 

@@ -26,8 +26,9 @@ pub enum BusUrlError {
     /// It names a bus that this version doesn't have.
     #[error("{0} is not supported yet: use redis://")]
     Unsupported(String),
-    /// It is something else.
-    #[error("{0:?} is no bus URL: use redis://HOST:PORT, sqlite:PATH or memory:")]
+    /// It is something else. Only what stands before the first colon is shown: the rest may
+    /// hold a password.
+    #[error("{0:?} is no kind of bus: use redis://HOST:PORT, sqlite:PATH or memory:")]
     Unknown(String),
 }
 
@@ -46,7 +47,8 @@ impl FromStr for BusUrl {
             Some((scheme @ ("rediss" | "redis+cluster"), _)) => {
                 Err(BusUrlError::Unsupported(format!("{scheme}://")))
             }
-            Some(_) | None => Err(BusUrlError::Unknown(text.to_owned())),
+            Some((scheme, _)) => Err(BusUrlError::Unknown(format!("{scheme}:…"))),
+            None => Err(BusUrlError::Unknown(text.to_owned())),
         }
     }
 }
@@ -97,6 +99,10 @@ mod tests {
         for text in ["", "sqlite:", "redis:", "redis://", "http://x", "x.db"] {
             assert!(text.parse::<BusUrl>().is_err(), "{text:?}");
         }
+        let error = "valkey://me:secret@db"
+            .parse::<BusUrl>()
+            .expect_err("refused");
+        assert!(!error.to_string().contains("secret"), "{error}");
         assert!(matches!(
             "rediss://x".parse::<BusUrl>(),
             Err(BusUrlError::Unsupported(_))

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::timeline::Timeline;
 use super::{Global, Usage, serve};
-use crate::bus::{Bus, BusUrl, Subscription, connect};
+use crate::bus::{Bus, Subscription, connect};
 use crate::config::Config;
 use crate::event::{Event, decode_json, encode};
 use crate::{consumer_name, subscriptions, telemetry};
@@ -20,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs the sample events through the sample plugins and shows what happened
 ///
-/// Everything is real but the bus, which is in memory: the plugins, the sandbox, the
-/// repository that the analyzer reads. One event's handler fails, one runs out of fuel.
+/// Everything is real but the bus, which is in memory unless --bus names another: the plugins,
+/// the sandbox, the repository that the analyzer reads. One event's handler fails, one runs out of fuel.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,8 +36,14 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     telemetry::init(global.json, Some("error"));
-    let mut config = Config::load(&args.dir.join("hothouse.toml"), None)?;
-    config.bus = BusUrl::Memory;
+    let path = args.dir.join("hothouse.toml");
+    if !path.is_file() {
+        bail!(Usage(format!(
+            "there is no {}: run it at the root of Hothouse's repository, or give --dir",
+            path.display()
+        )));
+    }
+    let config = Config::load(&path, global.bus.as_deref())?;
     let events = sample_events(&args)?;
     let (sandbox, plugins) = serve::prepare(&config).await?;
     for (name, slot) in plugins.iter() {

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 use crate::event::Fields;
+use crate::failure::is_invisible;
 
 /// Where a verb's answer goes.
 #[derive(Debug, Clone, Copy)]
@@ -22,13 +23,21 @@ impl Output {
     ) -> anyhow::Result<()> {
         let answer = match self.json {
             true => serde_json::to_string_pretty(json)?,
-            false => text(),
+            false => printable(&text()),
         };
         match writeln!(io::stdout().lock(), "{}", answer.trim_end()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
             Ok(()) | Err(_) => Ok(()),
         }
     }
+}
+
+/// The text without what could command a terminal or hide text on it: what plugins, events
+/// and files say is in it. Lines stay lines.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let shown = |c: &char| *c == '\n' || !(c.is_control() || is_invisible(*c));
+    text.chars().filter(shown).collect()
 }
 
 /// An encoded event as one JSON object, in the contract's form.

@@ -1,6 +1,6 @@
 //! What came in, what ran, what came out: read back from the bus.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
@@ -55,6 +55,10 @@ impl Timeline {
         published: &[Event],
         subscriptions: &[Subscription],
     ) -> Result<Self, BusError> {
+        let ours: HashSet<String> = published
+            .iter()
+            .map(|event| event.envelope.event_id.to_string())
+            .collect();
         let mut arrived: HashMap<String, u64> = HashMap::new();
         let mut outcomes: HashMap<String, Vec<Outcome>> = HashMap::new();
         for stream in EventType::STREAMS {
@@ -65,10 +69,13 @@ impl Timeline {
                 after = last.id;
                 for entry in page {
                     let field = |name| text(&entry.fields, name);
+                    let event_id = field("event_id").unwrap_or_default();
+                    if ours.contains(&event_id) {
+                        arrived.entry(event_id).or_insert(entry.id.ms);
+                        continue;
+                    }
                     match field("causation_id") {
-                        None => {
-                            arrived.insert(field("event_id").unwrap_or_default(), entry.id.ms);
-                        }
+                        None => {}
                         Some(cause) => outcomes.entry(cause).or_default().push(Outcome {
                             event_type: field("type").unwrap_or_default(),
                             ms: entry.id.ms,

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::section::Section;
 use super::{
-    AGENT_WORKERS, Config, DISCOVERY_WORKERS, GroupConfig, HostConfig, PluginConfig, Problem,
-    Repositories, RetryPolicy, RouteConfig,
+    AGENT_WORKERS, Access, Config, DISCOVERY_WORKERS, GroupConfig, HostConfig, PluginConfig,
+    Problem, Repositories, RetryPolicy, RouteConfig,
 };
 use crate::bus::{BusUrl, BusUrlError};
 use crate::event::{EventType, Id};
+use crate::failure::ErrorType;
 use crate::sandbox::Limits;
 
 /// Shortest lease: heartbeats come three times in one.
@@ -119,15 +120,15 @@ fn host(section: &mut Section<'_>) -> HostConfig {
     if lease_ms.is_some_and(|ms: u64| ms < MIN_LEASE_MS) {
         section.problem("lease_ms", format!("must be {MIN_LEASE_MS} or more"));
     }
-    let slots = positive(section, "slots").unwrap_or(u64::from(default.slots));
-    let in_flight = positive(section, "in_flight");
-    let parked_limit = positive(section, "parked_limit");
+    let slots = positive(section, "slots", MOST_RUNS).unwrap_or(u64::from(default.slots));
+    let in_flight = positive(section, "in_flight", MOST_RUNS);
+    let parked_limit = positive(section, "parked_limit", MOST);
     HostConfig {
         name: name.unwrap_or(default.name),
         slots: u32::try_from(slots).unwrap_or(default.slots),
         in_flight: in_flight.map_or(default.in_flight, |n| n as usize),
         lease: lease_ms.map_or(default.lease, Duration::from_millis),
-        dedup_window: positive(section, "dedup_window_s")
+        dedup_window: positive(section, "dedup_window_s", MOST)
             .map_or(default.dedup_window, Duration::from_secs),
         shutdown_grace: section
             .get("shutdown_grace_ms")
@@ -136,13 +137,12 @@ fn host(section: &mut Section<'_>) -> HostConfig {
     }
 }
 
-/// At most 10,000: no machine has a use for more runs, and the sandbox reserves address space
-/// for each.
-fn positive(section: &mut Section<'_>, key: &'static str) -> Option<u64> {
-    let most = match key {
-        "slots" | "in_flight" => 10_000,
-        _ => u64::from(u32::MAX),
-    };
+/// No machine has a use for more runs, and the sandbox reserves address space for each.
+const MOST_RUNS: u64 = 10_000;
+
+const MOST: u64 = u32::MAX as u64;
+
+fn positive(section: &mut Section<'_>, key: &'static str, most: u64) -> Option<u64> {
     let value: u64 = section.get(key)?;
     if value == 0 || value > most {
         section.problem(key, format!("must be between 1 and {most}"));
@@ -189,12 +189,6 @@ struct Allow {
     repository: Option<Access>,
 }
 
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Access {
-    Read,
-}
-
 fn plugin(section: &mut Section<'_>, folder: &Path) -> Option<PluginConfig> {
     let path: Option<PathBuf> = section.require("path");
     let allow: Option<Allow> = section.get("allow");
@@ -223,20 +217,20 @@ fn route(section: &mut Section<'_>) -> Option<RouteConfig> {
     let group: Option<String> = section.get("group");
     let event_type = event_type?;
 
-    let selector_key = selector_key(event_type);
-    let mut selector = selector_key.map(|_| "*".to_owned());
+    let usual = usual(event_type);
+    let mut selector = usual.map(|_| "*".to_owned());
     for (key, value) in [
         ("agent_type", agent_type),
         ("discovery_type", discovery_type),
     ] {
         let Some(value) = value else { continue };
-        if selector_key == Some(key) {
+        if usual.is_some_and(|usual| usual.selector == key) {
             selector = Some(value);
         } else {
             section.problem(key, format!("{event_type} has no {key}"));
         }
     }
-    let group = group.or_else(|| usual_group(event_type).map(str::to_owned));
+    let group = group.or_else(|| usual.map(|usual| usual.group.to_owned()));
     match &group {
         None => section.problem(
             "group",
@@ -256,31 +250,37 @@ fn route(section: &mut Section<'_>) -> Option<RouteConfig> {
     })
 }
 
-/// The field of its data that a type is routed by.
-fn selector_key(event_type: EventType) -> Option<&'static str> {
-    match event_type.failed()? {
-        EventType::AgentExecutionFailed => Some("agent_type"),
-        EventType::DiscoveryFailed => Some("discovery_type"),
+/// What the contract says of how a type is consumed.
+#[derive(Clone, Copy)]
+struct Usual {
+    /// The group that takes it.
+    group: &'static str,
+    /// The field of its data that it is routed by.
+    selector: &'static str,
+}
+
+fn usual(event_type: EventType) -> Option<Usual> {
+    match event_type {
+        EventType::AgentExecutionStarted => Some(Usual {
+            group: AGENT_WORKERS,
+            selector: "agent_type",
+        }),
+        EventType::DiscoveryStarted => Some(Usual {
+            group: DISCOVERY_WORKERS,
+            selector: "discovery_type",
+        }),
         EventType::RepoConnected
         | EventType::RepoSyncStarted
         | EventType::RepoSyncCompleted
-        | EventType::DiscoveryStarted
         | EventType::DiscoveryCompleted
+        | EventType::DiscoveryFailed
         | EventType::FeatureRequestCreated
         | EventType::PlanningStarted
         | EventType::PlanningCompleted
-        | EventType::AgentExecutionStarted
         | EventType::AgentExecutionCompleted
+        | EventType::AgentExecutionFailed
         | EventType::PrCreated
         | EventType::PrMerged => None,
-    }
-}
-
-/// The group that the contract gives a type.
-fn usual_group(event_type: EventType) -> Option<&'static str> {
-    match selector_key(event_type)? {
-        "agent_type" => Some(AGENT_WORKERS),
-        _ => Some(DISCOVERY_WORKERS),
     }
 }
 
@@ -290,11 +290,17 @@ fn retry(section: &mut Section<'_>) -> RetryPolicy {
     if delays.as_ref().is_some_and(|delays| delays.len() > 3) {
         section.problem("retry_delays_ms", "at most three retries, by the contract");
     }
+    let retry_on: Option<Vec<ErrorType>> = section.get("retry_on");
+    for kind in [ErrorType::MalformedEvent, ErrorType::NoRoute] {
+        if retry_on.as_ref().is_some_and(|kinds| kinds.contains(&kind)) {
+            section.problem("retry_on", format!("{kind} is not a route's to decide"));
+        }
+    }
     RetryPolicy {
         delays: delays.map_or(default.delays, |delays| {
             delays.into_iter().map(Duration::from_millis).collect()
         }),
-        retry_on: section.get("retry_on"),
+        retry_on,
         max_delay: section
             .get("max_delay_ms")
             .map_or(default.max_delay, Duration::from_millis),
@@ -308,6 +314,12 @@ fn check_routes(
     plugins: &BTreeMap<String, PluginConfig>,
     groups: &BTreeMap<String, GroupConfig>,
 ) {
+    if routes.is_empty() {
+        root.problem(
+            "routes",
+            "there is none: a host without routes has nothing to do",
+        );
+    }
     let mut seen = BTreeSet::new();
     for route in routes {
         let RouteConfig {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{Id as TaskId, JoinError, JoinSet};
 
-use super::stopped;
 use crate::bus::{Attempt, Commit, Delivery, Lease, Verdict};
 use crate::failure::{ErrorType, Failure};
 use crate::pipeline::Pipeline;
@@ -18,19 +17,18 @@ const AFTER_A_PANIC: Duration = Duration::from_secs(1);
 
 /// What must be known of a delivery until it is committed.
 struct Held {
-    lease: Lease,
     attempt: u32,
     history: Vec<Attempt>,
 }
 
-/// Starts runs and keeps their leases, by fence.
+/// Starts runs and keeps their leases.
 pub(super) struct InHand {
     pipeline: Arc<Pipeline>,
     sandbox: Arc<Sandbox>,
     stop: watch::Receiver<bool>,
-    held: HashMap<u64, Held>,
+    held: HashMap<Lease, Held>,
     running: JoinSet<Commit>,
-    tasks: HashMap<TaskId, u64>,
+    tasks: HashMap<TaskId, Lease>,
 }
 
 impl InHand {
@@ -62,30 +60,31 @@ impl InHand {
     }
 
     pub(super) fn leases(&self) -> Vec<Lease> {
-        self.held.values().map(|held| held.lease.clone()).collect()
+        self.held.keys().cloned().collect()
     }
 
-    /// Runs deliveries, each as soon as there is a slot.
-    pub(super) fn start(&mut self, deliveries: impl IntoIterator<Item = Delivery>) {
-        for delivery in deliveries {
-            let fence = delivery.lease.fence;
-            self.held.insert(
-                fence,
-                Held {
-                    lease: delivery.lease.clone(),
-                    attempt: delivery.attempt,
-                    history: delivery.history.clone(),
-                },
-            );
-            let run = run_one(
-                Arc::clone(&self.pipeline),
-                Arc::clone(&self.sandbox),
-                delivery,
-                self.stop.clone(),
-            );
-            let task = self.running.spawn(run);
-            self.tasks.insert(task.id(), fence);
-        }
+    /// Starts a delivery's run at once, or gives the commit that hands it back: where the
+    /// host stops, or there is no slot. What is in hand has begun: a crash of the host uses
+    /// up the attempts of what it ran, not of what waited in it.
+    pub(super) fn start(&mut self, delivery: Delivery) -> Option<Commit> {
+        let lease = delivery.lease.clone();
+        let held = Held {
+            attempt: delivery.attempt,
+            history: delivery.history.clone(),
+        };
+        self.held.insert(lease.clone(), held);
+        let slot = self.sandbox.try_slot().filter(|_| !*self.stop.borrow());
+        let Some(slot) = slot else {
+            return Some(release(lease));
+        };
+        let pipeline = Arc::clone(&self.pipeline);
+        let task = self.running.spawn(async move {
+            let commit = pipeline.handle(delivery).await;
+            drop(slot);
+            commit
+        });
+        self.tasks.insert(task.id(), lease);
+        None
     }
 
     /// The next run that ends; its delivery stays in hand until [`forget`](Self::forget).
@@ -108,42 +107,23 @@ impl InHand {
                 Some(commit)
             }
             Err(error) => {
-                let fence = self.tasks.remove(&error.id())?;
-                self.held.get(&fence).map(after_panic)
+                let lease = self.tasks.remove(&error.id())?;
+                let held = self.held.get(&lease)?;
+                Some(after_panic(lease, held))
             }
         }
     }
 
     /// A commit was answered: the delivery is in hand no longer.
     pub(super) fn forget(&mut self, lease: &Lease) {
-        self.held.remove(&lease.fence);
+        self.held.remove(lease);
     }
 
     /// Stops what runs; the entries are to go back as they were.
     pub(super) fn abandon(&mut self) -> Vec<Commit> {
         self.running = JoinSet::new();
-        let fences = std::mem::take(&mut self.tasks).into_values();
-        fences
-            .filter_map(|fence| self.held.get(&fence))
-            .map(|held| release(held.lease.clone()))
-            .collect()
-    }
-}
-
-/// Waits for a slot and runs; where the host stops before there is a slot, hands back.
-async fn run_one(
-    pipeline: Arc<Pipeline>,
-    sandbox: Arc<Sandbox>,
-    delivery: Delivery,
-    mut stop: watch::Receiver<bool>,
-) -> Commit {
-    tokio::select! {
-        biased;
-        () = stopped(&mut stop) => release(delivery.lease),
-        slot = sandbox.slot() => match slot {
-            Some(_slot) => pipeline.handle(delivery).await,
-            None => release(delivery.lease),
-        },
+        let leases = std::mem::take(&mut self.tasks).into_values();
+        leases.map(release).collect()
     }
 }
 
@@ -156,9 +136,9 @@ fn release(lease: Lease) -> Commit {
 }
 
 /// A run that made the host panic uses up its attempt, so that it cannot go on for ever.
-fn after_panic(held: &Held) -> Commit {
+fn after_panic(lease: Lease, held: &Held) -> Commit {
     let failure = Failure::new(ErrorType::HostError, "the host panicked during the run");
-    tracing::error!(entry = %held.lease.entry, "{failure}");
+    tracing::error!(entry = %lease.entry, "{failure}");
     let mut history = held.history.clone();
     history.push(Attempt {
         attempt: held.attempt,
@@ -168,7 +148,7 @@ fn after_panic(held: &Held) -> Commit {
         plugin: None,
     });
     Commit {
-        lease: held.lease.clone(),
+        lease,
         event_id: None,
         verdict: Verdict::Retry {
             after: AFTER_A_PANIC,

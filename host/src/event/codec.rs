@@ -185,7 +185,8 @@ fn flat(fields: &Fields) -> Result<Texts<'_>, String> {
 
 fn check(texts: &Texts<'_>) -> Result<Event, String> {
     let version = present(texts.version).unwrap_or("1.0");
-    if version != "1" && !version.starts_with("1.") {
+    let minor = version.strip_prefix("1.");
+    if version != "1" && !minor.is_some_and(|minor| minor.parse::<u32>().is_ok()) {
         return Err(format!(
             "version: {version:?} is not a version of the contract that this host reads (1.x)"
         ));
@@ -205,7 +206,7 @@ fn check(texts: &Texts<'_>) -> Result<Event, String> {
         version: version.to_owned(),
         generation: 0,
     };
-    if nesting(texts.data) > MAX_NESTING {
+    if is_too_deep(texts.data) {
         return Err(format!("data: nested deeper than {MAX_NESTING} levels"));
     }
     let payload = Payload::parse(event_type, texts.data).map_err(|e| e.to_string())?;
@@ -219,6 +220,12 @@ fn check(texts: &Texts<'_>) -> Result<Event, String> {
 /// Producers write an empty text where they have no value.
 fn present(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
+}
+
+/// Whether a JSON text is nested deeper than the `data` of an event may be.
+#[must_use]
+pub fn is_too_deep(json: &str) -> bool {
+    nesting(json) > MAX_NESTING
 }
 
 /// How deep objects and lists go in a JSON text, whether or not it is JSON.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use semver::Version;
 
-use crate::config::{Problem, Section};
+use crate::config::{Access, Problem, Section};
 use crate::event::EventType;
 use crate::sandbox::{LimitsPatch, World};
 
@@ -83,7 +83,7 @@ impl Manifest {
         let name: Option<String> = root.require("name");
         let version: Option<Version> = root.require("version");
         let world: Option<World> = root.require("world");
-        let description = root.get("description").unwrap_or_default();
+        let description: String = root.get("description").unwrap_or_default();
         let component: Option<PathBuf> = root.get("component");
         let emits = emits(&mut root, world);
         let repository = root
@@ -94,6 +94,9 @@ impl Manifest {
             && !is_plugin_name(name)
         {
             root.problem("name", "use lower-case letters, digits and `-`");
+        }
+        if description.chars().any(char::is_control) {
+            root.problem("description", "must be one line without control characters");
         }
         if let Some(component) = &component
             && component.components().count() != 1
@@ -124,13 +127,6 @@ impl Manifest {
     pub fn component_path(&self, directory: &Path) -> PathBuf {
         directory.join(&self.component)
     }
-}
-
-/// Access to a repository. There is one kind so far.
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Access {
-    Read,
 }
 
 fn emits(root: &mut Section<'_>, world: Option<World>) -> Vec<EventType> {

@@ -5,12 +5,17 @@ use serde_json::value::RawValue;
 use super::bindings::types::{HandlerError, Metadata};
 use super::bindings::{agent, analyzer, handler};
 use super::{Call, Limits, REPOSITORY_PATH, Reply, World};
-use crate::event::{DetectedStack, Event, EventType, Extra, Payload};
+use crate::event::{self, DetectedStack, Event, EventType, Extra, Payload};
 use crate::failure::{ErrorType, Failure};
 
 use agent::exports::hothouse::agent::execution::{ExecutionRequest, ExecutionResult};
 use analyzer::exports::hothouse::agent::discovery::{DiscoveryReport, DiscoveryRequest};
 use handler::exports::hothouse::agent::handling::{Event as GuestEvent, NewEvent};
+
+/// About the bytes that an emitted event has beside its data.
+const ENVELOPE: usize = 1024;
+
+const TOO_DEEP: &str = "its JSON is nested deeper than an event's data may be";
 
 pub(super) fn execution_request(call: &Call<'_>) -> Option<ExecutionRequest> {
     let Payload::AgentExecutionStarted(data) = &call.event.payload else {
@@ -40,7 +45,7 @@ pub(super) fn discovery_request(call: &Call<'_>) -> Option<DiscoveryRequest> {
     })
 }
 
-pub(super) fn event(call: &Call<'_>) -> GuestEvent {
+pub(super) fn guest_event(call: &Call<'_>) -> GuestEvent {
     GuestEvent {
         metadata: metadata(call),
         data: call.event.data.clone(),
@@ -63,6 +68,9 @@ pub(super) fn executed(
 ) -> Result<Reply, Failure> {
     let output = result.map_err(failure)?.output_data;
     within(output.len(), limits)?;
+    if event::is_too_deep(&output) {
+        return Err(violation(TOO_DEEP));
+    }
     let output_data = RawValue::from_string(output)
         .map_err(|error| violation(format!("output_data is not JSON: {error}")))?;
     if !output_data.get().starts_with('{') {
@@ -107,7 +115,8 @@ pub(super) fn handled(
     emits: &[EventType],
 ) -> Result<Reply, Failure> {
     let events = result.map_err(failure)?;
-    within(events.iter().map(|event| event.data.len()).sum(), limits)?;
+    let sizes = events.iter().map(|event| event.data.len() + ENVELOPE);
+    within(sizes.sum(), limits)?;
     let events = events
         .into_iter()
         .map(|event| emitted(event, emits))
@@ -123,6 +132,9 @@ fn emitted(event: NewEvent, emits: &[EventType]) -> Result<(EventType, String), 
             "emitted {event_type:?}, which its manifest does not list under `emits`"
         )));
     };
+    if event::is_too_deep(&data) {
+        return Err(violation(TOO_DEEP));
+    }
     let payload = Payload::parse(kind, &data)
         .map_err(|error| violation(format!("emitted {kind}: {error}")))?;
     if payload.extra().contains_key("hothouse") {

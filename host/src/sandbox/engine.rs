@@ -21,15 +21,15 @@ use super::bindings::logging;
 use super::journal::Journal;
 use super::{Limits, LoadError, REPOSITORY_PATH, State};
 
-/// Between two yields to the runtime, in fuel: a busy guest is stopped by its time limit
-/// within this much.
+/// Between two yields to the runtime, in fuel: a guest that is busy with its own code is
+/// stopped by its time limit within this much.
 const YIELD_INTERVAL: u64 = 100_000;
 
 /// What a guest may pass to the host in one call beyond its output limit, in bytes.
 const HOSTCALL_SLACK: usize = 64 * 1024;
 
 /// Handles and host resources of one run.
-const MAX_RESOURCES: usize = 1024;
+const MAX_RESOURCES: usize = 256;
 
 /// Random bytes of one call.
 const MAX_RANDOM: u64 = 64 * 1024;

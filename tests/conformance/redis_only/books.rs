@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use hothouse::bus::BusError;
+use hothouse::bus::Committed;
 use hothouse::event::{EventType, Id};
 
 use super::{command, completed_count, join, open, publish};
-use crate::driver::{End, done_with, retry};
+use crate::driver::{End, done, done_with, retry};
 use crate::harness::RedisServer;
 use crate::harness::events::{EXECUTIONS, completed, failed, started};
 use crate::store::agent_workers;
@@ -14,31 +14,33 @@ use crate::store::agent_workers;
 const PREFIX: &str = "{execution-events}:agent-workers";
 
 #[tokio::test]
-async fn a_commit_to_a_key_that_is_no_stream_changes_nothing() {
+async fn a_commit_to_a_key_that_is_no_stream_is_refused_alone_and_changes_nothing() {
     let server = RedisServer::start();
     let mut host = join(&server, &agent_workers()).await;
     let entry = started(Id::random(), 0);
     publish(&host, vec![entry.clone()]).await;
     command::<()>(&server, &["SET", "pr-events", "a text"]).await;
     let head = host.take_one().await;
+    publish(&host, vec![started(Id::random(), 1)]).await;
+    let other = host.take_one().await;
     let mut output = failed(&entry);
     output.event_type = EventType::PrCreated;
     let end = done_with(&head, vec![completed(&entry), output], None);
     let subscription = agent_workers();
-    for _ in 0..2 {
-        let committed = host
-            .bus
-            .commit(&subscription, std::slice::from_ref(&end), true)
-            .await;
-        assert!(
-            matches!(committed, Err(BusError::Broken { .. })),
-            "{committed:?}"
-        );
-        assert_eq!(completed_count(&host).await, 0);
-    }
+    let commits = [end.clone(), done(&other)];
+    let committed = host.bus.commit(&subscription, &commits, true).await;
+    let committed = committed.expect("answers");
+    assert!(
+        matches!(
+            committed[..],
+            [Committed::Refused(_), Committed::Applied(None)]
+        ),
+        "{committed:?}"
+    );
+    assert_eq!(completed_count(&host).await, 1);
     command::<()>(&server, &["DEL", "pr-events"]).await;
     host.commit(vec![end]).await.assert_all(End::Applied);
-    assert_eq!(completed_count(&host).await, 1);
+    assert_eq!(completed_count(&host).await, 2);
     let outputs: u64 = command(&server, &["XLEN", "pr-events"]).await;
     assert_eq!(outputs, 1);
 }

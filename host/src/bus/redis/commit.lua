@@ -33,25 +33,26 @@ local function append(output)
   redis.call('XADD', KEYS[output.key], '*', unpack(output.fields))
 end
 
--- A key that is no stream must not stop a commit half way.
-local checked = {}
-local function check_stream(key)
-  if not checked[key] then
-    local found = redis.call('TYPE', key).ok
-    if found ~= 'stream' and found ~= 'none' then
-      error({ err = 'WRONGTYPE ' .. key .. ' is a ' .. found .. ' and no stream' })
-    end
-    checked[key] = true
+-- A key that is no stream must not stop a commit half way, nor the others of the batch.
+local types = {}
+local function unusable(key)
+  types[key] = types[key] or redis.call('TYPE', key).ok
+  if types[key] ~= 'stream' and types[key] ~= 'none' then
+    return key .. ' is a ' .. types[key] .. ' and no stream'
   end
 end
 
-local function finish(lane, id, event_id, verdict)
+local function refusal(verdict)
   for _, output in ipairs(verdict.outputs) do
-    check_stream(KEYS[output.key])
+    local reason = unusable(KEYS[output.key])
+    if reason then
+      return reason
+    end
   end
-  if verdict.dead_letter ~= '' then
-    check_stream(DLQ)
-  end
+  return verdict.dead_letter ~= '' and unusable(DLQ)
+end
+
+local function finish(lane, id, event_id, verdict)
   if event_id ~= '' then
     redis.call('HSET', DONE, event_id, id)
     redis.call('PEXPIRE', DONE, 2 * window)
@@ -106,8 +107,13 @@ while at <= #ARGV do
     forget(lane, id)
     reply = { 'duplicate', next_of(lane) }
   else
-    finish(lane, id, event_id, verdict)
-    reply = { 'applied', next_of(lane) }
+    local reason = refusal(verdict)
+    if reason then
+      reply = { 'refused', reason }
+    else
+      finish(lane, id, event_id, verdict)
+      reply = { 'applied', next_of(lane) }
+    end
   end
   replies[#replies + 1] = reply
 end

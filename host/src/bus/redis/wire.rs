@@ -85,11 +85,15 @@ pub(super) fn committed(value: Value) -> Parsed<Vec<Committed>> {
         .into_iter()
         .map(|reply| {
             let [kind, next] = array(reply)?;
+            let kind = bytes(kind)?;
+            if kind == b"refused" {
+                return Ok(Committed::Refused(text(next)?));
+            }
             let next = match next {
                 Value::Nil => None,
                 next => Some(Box::new(delivery(next)?)),
             };
-            match bytes(kind)?.as_slice() {
+            match kind.as_slice() {
                 b"applied" => Ok(Committed::Applied(next)),
                 b"duplicate" => Ok(Committed::Duplicate(next)),
                 b"superseded" => Ok(Committed::Superseded),
