@@ -1,7 +1,8 @@
 //! The event contract: envelope, the thirteen types, `discovery.failed`, and the codec
 //! between stream entries and events. No IO.
 //!
-//! Source: `reference/events.md` of the design; the rules beyond it are in `docs/adr/`.
+//! The contract's examples, one for each type, are in `demo/events`; the rules beyond them in
+//! `docs/adr/`.
 
 mod codec;
 mod envelope;

@@ -173,7 +173,9 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
         );
     }
     // The defaults of the README are those of a file that sets nothing.
-    let bare = Config::parse("bus = 'memory:'", Path::new(""), None).expect("config");
+    let bare = "bus = 'memory:'\nplugins.p.path = 'p'\n\
+                [[routes]]\ntype = 'agent.execution.started'\nplugin = 'p'";
+    let bare = Config::parse(bare, Path::new(""), None).expect("config");
     assert_eq!(bare.host.slots, config.host.slots);
     assert_eq!(bare.host.in_flight, config.host.in_flight);
     assert_eq!(bare.host.lease, config.host.lease);

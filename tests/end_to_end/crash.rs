@@ -8,6 +8,7 @@ use crate::site::{AGENTS, Site, agent};
 on_both_buses! {
     a_killed_hosts_event_is_finished_once_by_the_next_host
     an_event_that_kills_every_host_ends_as_a_dead_letter
+    events_that_waited_for_a_slot_in_a_killed_host_keep_their_attempts
     a_host_that_wakes_after_its_lease_commits_nothing_and_goes_on
 }
 
@@ -62,6 +63,41 @@ async fn an_event_that_kills_every_host_ends_as_a_dead_letter(site: Site) {
     assert_eq!(letters[0].error_type(), "host_error");
     assert_eq!(letters[0].attempts(), 4);
     assert_eq!(letters[0].original, flat(&event));
+}
+
+async fn events_that_waited_for_a_slot_in_a_killed_host_keep_their_attempts(site: Site) {
+    site.install("sleep-forever", "world = \"agent\"");
+    site.install("slow-echo-agent", "world = \"agent\"");
+    let routes = format!(
+        "[host]\nlease_ms = 1000\nslots = 1\n{}{}",
+        agent("sleep-forever", ""),
+        agent("slow-echo-agent", "")
+    );
+    site.configure(&routes);
+    let killer = started("sleep-forever", json!({}));
+    let neighbours: Vec<_> = (0..10)
+        .map(|seq| started("slow-echo-agent", json!({ "seq": seq })))
+        .collect();
+    site.append_event(AGENTS, &killer).await;
+    for neighbour in &neighbours {
+        site.append_event(AGENTS, neighbour).await;
+    }
+    for _ in 0..4 {
+        let mut host = site.serve();
+        host.runs(id_of(&killer)).await;
+        host.kill();
+    }
+
+    let _fifth = site.serve();
+    for neighbour in &neighbours {
+        let outcome = site.outcome_of(AGENTS, id_of(neighbour)).await;
+        assert_eq!(outcome.kind(), "agent.execution.completed");
+        assert_eq!(outcome.attempts(), 1);
+    }
+    site.settled(AGENTS).await;
+    let letters = site.dead_letters(AGENTS).await;
+    assert_eq!(letters.len(), 1, "{letters:#?}");
+    assert_eq!(letters[0].original, flat(&killer));
 }
 
 async fn a_host_that_wakes_after_its_lease_commits_nothing_and_goes_on(site: Site) {

@@ -37,6 +37,7 @@ mod handlers;
 mod no_route;
 mod order;
 mod outage;
+mod quiet;
 mod refusal;
 mod retries;
 mod run_and_inspect;

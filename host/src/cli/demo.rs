@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 Examples:
   cargo xtask demo               builds the plugins first
   hothouse demo --json
+  hothouse demo --bus redis://127.0.0.1:6379
   HOTHOUSE_LOG=info hothouse demo")]
 pub(super) struct Args {
     /// A directory with hothouse.toml and events/*.json.

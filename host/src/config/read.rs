@@ -41,6 +41,12 @@ pub(super) fn config(
         .section("repositories", |section| repositories(section, folder))
         .unwrap_or_default();
     let plugins = root.each("plugins", |_, section| plugin(section, folder));
+    if root.is_empty("routes") {
+        root.problem(
+            "routes",
+            "there is none: a host without routes has nothing to do",
+        );
+    }
     let routes = root.list("routes", route);
     let groups = root.each("groups", |_, section| {
         Some(GroupConfig {
@@ -314,12 +320,6 @@ fn check_routes(
     plugins: &BTreeMap<String, PluginConfig>,
     groups: &BTreeMap<String, GroupConfig>,
 ) {
-    if routes.is_empty() {
-        root.problem(
-            "routes",
-            "there is none: a host without routes has nothing to do",
-        );
-    }
     let mut seen = BTreeSet::new();
     for route in routes {
         let RouteConfig {
@@ -373,8 +373,12 @@ mod tests {
             r#"
             bus = "postgres://x"
             colour = "green"
+            plugins.a.path = "a"
             [host]
             slots = "many"
+            [[routes]]
+            type = "discovery.started"
+            plugin = "a"
             "#,
         );
         assert_eq!(found.len(), 3, "{found:#?}");

@@ -101,6 +101,15 @@ impl<'a> Section<'a> {
         found
     }
 
+    /// Whether the key, which is not read yet, is missing or an empty list.
+    pub(crate) fn is_empty(&self, key: &str) -> bool {
+        match self.table.get(key) {
+            Some(Value::Array(values)) => values.is_empty(),
+            Some(_) => false,
+            None => true,
+        }
+    }
+
     /// Notes a mistake at a key.
     pub(crate) fn problem(&mut self, key: &str, message: impl std::fmt::Display) {
         self.problems.push(Problem {

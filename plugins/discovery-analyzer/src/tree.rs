@@ -119,6 +119,10 @@ impl Tree {
 
     /// The text of a file. None where it is not there, not readable, too long, or not UTF-8.
     pub(crate) fn read(&self, path: &str) -> Option<String> {
+        // Only what the walk found to be a file: to open a pipe would wait for ever.
+        if !self.has(path) {
+            return None;
+        }
         let mut bytes = Vec::new();
         File::open(self.root.join(path))
             .ok()?
