@@ -371,7 +371,7 @@ impl Consumer {
                 Committed::Superseded => {
                     let (entry, lane) = (commit.lease.entry, &commit.lease.lane);
                     self.in_hand.forget(&commit.lease);
-                    tracing::warn!(%entry, %lane, "superseded: the lease was lost, nothing was committed");
+                    tracing::warn!(%entry, %lane, "superseded: the lease is over, or the commit was sent twice; nothing more was changed");
                 }
             }
             match commit.verdict {

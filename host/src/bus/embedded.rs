@@ -95,7 +95,7 @@ impl EmbeddedBus {
     ) -> Result<Vec<Entry>, BusError> {
         let rows = self
             .db
-            .transaction(move |db| read(db, &stream, after, max))
+            .read(move |db| read(db, &stream, after, max))
             .await?;
         Ok(rows
             .into_iter()
@@ -210,13 +210,12 @@ impl Bus for EmbeddedBus {
         cursor: EntryId,
         at_most: Duration,
     ) -> Result<(), BusError> {
+        let stream = subscription.stream;
         let deadline = Instant::now() + at_most;
         loop {
             // Registered before the look, so that nothing slips in between.
             let appended = self.appended.notified();
-            let last = self.step(subscription, |book| {
-                last_id(book.db, book.subscription.stream)
-            });
+            let last = self.db.read(move |db| last_id(db, stream));
             if last.await? > cursor || Instant::now() >= deadline {
                 return Ok(());
             }
@@ -231,7 +230,7 @@ impl Bus for EmbeddedBus {
     async fn status(&self, stream: &'static str, group: &str) -> Result<GroupStatus, BusError> {
         let group = group.to_owned();
         self.db
-            .transaction(move |db| {
+            .read(move |db| {
                 let figure = |sql: &str| -> rusqlite::Result<u64> {
                     db.query_row(sql, params![stream, group], |row| row.get(0))
                 };

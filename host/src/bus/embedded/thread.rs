@@ -62,10 +62,27 @@ impl DbThread {
         &self,
         step: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, BusError> {
+        self.run(TransactionBehavior::Immediate, step).await
+    }
+
+    /// As [`transaction`](Self::transaction), for a step that only reads: it takes no lock
+    /// that a writer waits for.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, BusError> {
+        self.run(TransactionBehavior::Deferred, step).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        behavior: TransactionBehavior,
+        step: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, BusError> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             let result = connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .transaction_with_behavior(behavior)
                 .and_then(|transaction| {
                     let value = step(&transaction)?;
                     transaction.commit()?;
