@@ -4,7 +4,7 @@
 mod read;
 mod section;
 
-pub(crate) use section::Section;
+pub(crate) use section::{Section, parse};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

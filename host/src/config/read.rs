@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::section::Section;
+use super::section::{Section, parse};
 use super::{
     AGENT_WORKERS, Access, Config, DISCOVERY_WORKERS, GroupConfig, HostConfig, PluginConfig,
     Problem, Repositories, RetryPolicy, RouteConfig,
@@ -22,12 +22,7 @@ pub(super) fn config(
     folder: &Path,
     bus_override: Option<&str>,
 ) -> Result<Config, Vec<Problem>> {
-    let table = text.parse().map_err(|error: toml::de::Error| {
-        vec![Problem {
-            at: "syntax".into(),
-            message: error.to_string().trim().to_owned(),
-        }]
-    })?;
+    let table = parse(text)?;
     let mut problems = Vec::new();
     let mut root = Section::root(table, &mut problems);
 

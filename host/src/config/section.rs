@@ -7,6 +7,16 @@ use toml::{Table, Value};
 
 use super::Problem;
 
+/// The table that a TOML text is.
+pub(crate) fn parse(text: &str) -> Result<Table, Vec<Problem>> {
+    text.parse().map_err(|error: toml::de::Error| {
+        vec![Problem {
+            at: "syntax".into(),
+            message: error.to_string().trim().to_owned(),
+        }]
+    })
+}
+
 /// A table that is being read. What is left when it is [finished](Section::finish) is
 /// unknown.
 pub(crate) struct Section<'a> {

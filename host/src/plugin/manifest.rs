@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use semver::Version;
 
-use crate::config::{Access, Problem, Section};
+use crate::config::{self, Access, Problem, Section};
 use crate::event::EventType;
 use crate::sandbox::{LimitsPatch, World};
 
@@ -72,12 +72,7 @@ impl Manifest {
     /// # Errors
     /// Every mistake in it.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        let table = text.parse().map_err(|error: toml::de::Error| {
-            vec![Problem {
-                at: "syntax".into(),
-                message: error.to_string().trim().to_owned(),
-            }]
-        })?;
+        let table = config::parse(text)?;
         let mut problems = Vec::new();
         let mut root = Section::root(table, &mut problems);
         let name: Option<String> = root.require("name");
