@@ -25,7 +25,7 @@ use crate::plugin::ManifestError;
 use crate::{RunError, consumer_name};
 
 use self::output::Output;
-pub use self::output::printable;
+pub use self::output::report;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -92,6 +92,12 @@ enum Verb {
 }
 
 impl Cli {
+    /// Whether answers and errors are to be JSON.
+    #[must_use]
+    pub fn json(&self) -> bool {
+        self.global.json
+    }
+
     /// Runs the verb.
     ///
     /// # Errors

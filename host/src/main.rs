@@ -4,10 +4,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use hothouse::cli::{Cli, exit_code, printable};
+use hothouse::cli::{Cli, exit_code, report};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let json = cli.json();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
     let code = match runtime.block_on(cli.run()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", printable(&format!("{error:#}")));
+            report(&error, json);
             exit_code(&error)
         }
     };

@@ -145,6 +145,17 @@ async fn a_bus_in_memory_is_refused_by_verbs_that_look_at_another_process() {
 }
 
 #[tokio::test]
+async fn an_error_is_json_where_json_is_asked_for() {
+    let site = Site::on_sqlite();
+    configured(&site);
+    let verb = ["status", "--bus", "memory:", "--json"];
+    let answer = run(site.folder(), &verb, b"").await.exits(2);
+    let error: Value = serde_json::from_str(&answer.stderr).expect("JSON");
+    let text = error["error"].as_str().expect("a text");
+    assert!(text.contains("memory:"), "{answer:#?}");
+}
+
+#[tokio::test]
 async fn every_verb_has_help_with_examples() {
     let folder = root();
     for verb in [

@@ -32,10 +32,18 @@ impl Output {
     }
 }
 
+/// Prints what stopped a verb to standard error: a line for people, or `{"error": …}`.
+pub fn report(error: &anyhow::Error, json: bool) {
+    let text = format!("{error:#}");
+    match json {
+        true => eprintln!("{}", serde_json::json!({ "error": text })),
+        false => eprintln!("error: {}", printable(&text)),
+    }
+}
+
 /// The text without what could command a terminal or hide text on it: what plugins, events
 /// and files say is in it. Lines stay lines.
-#[must_use]
-pub fn printable(text: &str) -> String {
+fn printable(text: &str) -> String {
     let shown = |c: &char| *c == '\n' || !(c.is_control() || is_invisible(*c));
     text.chars().filter(shown).collect()
 }
