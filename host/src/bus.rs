@@ -312,6 +312,17 @@ pub enum BusError {
     },
 }
 
+/// Where everything of a group stands. The braces are a hash tag: in a Redis Cluster all keys
+/// of a group share the stream's slot.
+fn prefix(stream: &str, group: &str) -> String {
+    format!("{{{stream}}}:{group}")
+}
+
+/// The stream of a group's dead letters.
+fn dead_letter_stream(stream: &str, group: &str) -> String {
+    format!("{}:dlq", prefix(stream, group))
+}
+
 /// Streams with groups, lanes, leases and atomic commits.
 ///
 /// One value stands for one host (its *consumer*, with an identity of its own for each

@@ -60,7 +60,7 @@ pub struct Consumer {
     refused: Vec<Commit>,
     reading: Option<Pending<Read>>,
     waiting: Option<Pending<()>>,
-    slot: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    slot: Option<Pending<()>>,
     committing: Option<Pending<Vec<Committed>>>,
     batch: Arc<Vec<Commit>>,
     /// Whether the batch under way asks for the lanes' next entries.
@@ -151,7 +151,7 @@ impl Consumer {
                 result = pending(&mut self.reading) => self.read_ended(result),
                 result = pending(&mut self.waiting) => self.wait_ended(result),
                 result = pending(&mut self.beating) => self.beat_ended(result),
-                () = slot_free(&mut self.slot) => self.slot = None,
+                _ = pending(&mut self.slot) => self.slot = None,
                 () = sleep_until(self.due.unwrap_or_else(Instant::now)), if self.due.is_some() => {
                     self.due = None;
                     self.caught_up = false;
@@ -231,6 +231,7 @@ impl Consumer {
             let sandbox = Arc::clone(&self.sandbox);
             self.slot = Some(Box::pin(async move {
                 let _ = sandbox.slot().await;
+                Ok(())
             }));
         }
     }
@@ -443,14 +444,6 @@ impl Consumer {
 /// Ends when the host is to stop; a host whose owner is gone is to stop as well.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// Ends when a slot is free; never, where nobody waits for one.
-async fn slot_free(slot: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>) {
-    match slot {
-        Some(slot) => slot.await,
-        None => std::future::pending().await,
-    }
 }
 
 /// The result of a call under way; never, where there is none.

@@ -10,6 +10,7 @@ mod id;
 mod kind;
 mod payload;
 mod salvage;
+mod shallow;
 
 pub use codec::{Malformed, decode, decode_json, encode, is_too_deep};
 pub use envelope::{Envelope, ParseTimestampError, parse_timestamp};
@@ -23,6 +24,7 @@ pub use payload::{
     TokenUsage,
 };
 pub use salvage::Salvaged;
+pub(crate) use shallow::Shallow;
 
 /// One event, decoded and found to meet the contract.
 #[derive(Debug, Clone)]
@@ -49,6 +51,14 @@ impl Fields {
             .rev()
             .find(|(key, _)| key == name.as_bytes())
             .map(|(_, value)| value.as_slice())
+    }
+
+    /// The JSON of an entry that has its whole event in one field.
+    pub(crate) fn whole_event(&self) -> Option<&[u8]> {
+        match self.get("type") {
+            Some(_) => None,
+            None => self.get("event"),
+        }
     }
 
     /// Adds a field at the end.

@@ -14,7 +14,7 @@ use crate::failure::{ErrorType, Failure, MAX_MESSAGE, clean};
 use crate::outcome::{self, Ended};
 use crate::plugin::{Plugin, PluginId, Registry};
 use crate::router::Router;
-use crate::sandbox::{Call, Run};
+use crate::sandbox::Run;
 
 /// When a commit that could not be written is tried again.
 const AFTER_A_DEFECT: Duration = Duration::from_secs(60);
@@ -101,17 +101,9 @@ impl Pipeline {
     /// One run in the sandbox, or why there was none.
     async fn call(&self, plugin: &Plugin, event: &Event, attempt: u32) -> Result<Run, Failure> {
         let repository = self.repository(plugin, event)?;
-        let call = Call {
-            event,
-            attempt,
-            plugin: &plugin.label,
-            limits: &plugin.limits,
-            emits: &plugin.manifest.emits,
-            repository: repository.as_deref(),
-        };
         let event_id = event.envelope.event_id;
         tracing::debug!(%event_id, plugin = plugin.label, attempt, "run begins");
-        Ok(plugin.component.call(call).await)
+        Ok(plugin.call(event, attempt, repository.as_deref()).await)
     }
 
     fn repository(&self, plugin: &Plugin, event: &Event) -> Result<Option<PathBuf>, Failure> {

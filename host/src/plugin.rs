@@ -3,14 +3,15 @@
 mod manifest;
 mod registry;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::PluginConfig;
+use crate::event::Event;
 use crate::failure::{ErrorType, Failure};
-use crate::sandbox::{Limits, LoadError, Loaded, Sandbox};
+use crate::sandbox::{Call, Limits, LoadError, Loaded, Run, Sandbox};
 
 pub use manifest::{Manifest, ManifestError};
 pub use registry::Registry;
@@ -142,6 +143,21 @@ impl Plugin {
             manifest,
             component,
         })
+    }
+}
+
+impl Plugin {
+    /// Runs it once on an event, within its limits. As [`Loaded::call`].
+    pub async fn call(&self, event: &Event, attempt: u32, repository: Option<&Path>) -> Run {
+        let call = Call {
+            event,
+            attempt,
+            plugin: &self.label,
+            limits: &self.limits,
+            emits: &self.manifest.emits,
+            repository,
+        };
+        self.component.call(call).await
     }
 }
 

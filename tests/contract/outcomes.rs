@@ -1,7 +1,7 @@
 //! Outcomes, to the field.
 
 use chrono::{DateTime, Utc};
-use hothouse::bus::{Commit, Delivery, EntryId, Lane, Lease, Verdict};
+use hothouse::bus::{Commit, DeadLetter, Delivery, EntryId, Lane, Lease, Output, Verdict};
 use hothouse::config::RetryPolicy;
 use hothouse::event::{DetectedStack, Event, EventType, Extra, Fields, Id, decode, decode_json};
 use hothouse::failure::{ErrorType, Failure};
@@ -68,11 +68,21 @@ fn commit(event: Event, attempt: u32, result: Result<Reply, Failure>) -> Commit 
     conclude(ended, now()).expect("commit")
 }
 
-/// The one output, decoded by the contract: what we write, we can read.
-fn output(commit: &Commit) -> (Fields, Event) {
-    let Verdict::Done { outputs, .. } = &commit.verdict else {
+/// The outputs and the dead letter of a commit that is final.
+fn done(commit: &Commit) -> (&[Output], Option<&DeadLetter>) {
+    let Verdict::Done {
+        outputs,
+        dead_letter,
+    } = &commit.verdict
+    else {
         panic!("not final: {commit:?}")
     };
+    (outputs, dead_letter.as_deref())
+}
+
+/// The one output, decoded by the contract: what we write, we can read.
+fn output(commit: &Commit) -> (Fields, Event) {
+    let (outputs, _) = done(commit);
     assert_eq!(outputs.len(), 1, "{outputs:?}");
     let event = decode(&outputs[0].fields).expect("an event of the contract");
     assert_eq!(event.envelope.event_type, outputs[0].event_type);
@@ -177,13 +187,7 @@ fn what_a_handler_emits_keeps_its_text_and_its_order() {
         (EventType::PrMerged, merged.to_string()),
     ];
     let commit = commit(event("pr.merged", merged), 1, Ok(Reply::Handled { events }));
-    let Verdict::Done {
-        outputs,
-        dead_letter,
-    } = commit.verdict
-    else {
-        panic!("not final")
-    };
+    let (outputs, dead_letter) = done(&commit);
     assert!(dead_letter.is_none());
     let ids: Vec<&[u8]> = outputs
         .iter()
@@ -236,13 +240,7 @@ fn every_retried_class_gets_three_retries_and_then_both_failed_event_and_dead_le
         let commit = commit(started(), 4, failure(error_type));
         let (_, outcome) = output(&commit);
         assert_eq!(data(&outcome)["retry_count"], 3);
-        let Verdict::Done {
-            dead_letter: Some(letter),
-            ..
-        } = commit.verdict
-        else {
-            panic!("{error_type}: no dead letter")
-        };
+        let letter = done(&commit).1.expect("dead letter");
         assert_eq!((letter.attempts, letter.error_type), (4, error_type));
     }
 }
@@ -274,13 +272,7 @@ fn a_failure_of_a_type_without_a_failed_event_is_a_dead_letter_alone() {
         json!({"pull_request_id": REPOSITORY, "merged_by": REPOSITORY, "merge_commit_sha": "a"}),
     );
     let commit = commit(merged, 1, failure(ErrorType::OutOfFuel));
-    let Verdict::Done {
-        outputs,
-        dead_letter,
-    } = commit.verdict
-    else {
-        panic!("not final")
-    };
+    let (outputs, dead_letter) = done(&commit);
     assert!(outputs.is_empty());
     assert!(dead_letter.is_some());
 }
@@ -304,14 +296,8 @@ fn a_malformed_event_has_a_failed_event_exactly_where_its_ids_can_be_read() {
             commit.event_id.map(|id| id.to_string()).as_deref(),
             Some(EVENT)
         );
-        let Verdict::Done {
-            outputs,
-            dead_letter,
-        } = &commit.verdict
-        else {
-            panic!("not final")
-        };
-        let letter = dead_letter.as_ref().expect("dead letter");
+        let (outputs, dead_letter) = done(&commit);
+        let letter = dead_letter.expect("dead letter");
         assert_eq!(letter.error_type, ErrorType::MalformedEvent);
         assert_eq!(outputs.len(), usize::from(expected), "{data_text}");
         if expected {

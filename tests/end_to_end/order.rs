@@ -1,10 +1,9 @@
 //! Order per aggregate, and one outcome per event.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use crate::event::{id, id_of, started, started_in};
+use crate::outcome::sequences;
 use crate::site::{AGENTS, Site};
 
 on_both_buses! {
@@ -34,17 +33,8 @@ async fn the_events_of_a_lane_are_handled_in_order_and_each_once(site: Site) {
     site.publish(&events).await;
 
     site.settled(AGENTS).await;
-    let mut found: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for outcome in site.outcomes(AGENTS).await {
-        assert_eq!(outcome.kind(), "agent.execution.completed", "{outcome:?}");
-        let lane = outcome.data["hothouse"]["execution_plan_id"]
-            .as_str()
-            .expect("a plan");
-        let seq = outcome.data["output_data"]["seq"]
-            .as_u64()
-            .expect("a number");
-        found.entry(lane.to_owned()).or_default().push(seq);
-    }
+    let outcomes = site.outcomes(AGENTS).await;
+    let found = sequences(&outcomes);
     assert_eq!(found.len(), LANES);
     let in_order: Vec<u64> = (0..EVENTS as u64).collect();
     for (lane, seqs) in found {

@@ -1,12 +1,11 @@
 //! Redis dies or hangs while a host serves and a producer publishes.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
 use crate::event::{flat, id, id_of, lines, started_in};
 use crate::harness::eventually;
+use crate::outcome::sequences;
 use crate::process::signal;
 use crate::site::{AGENTS, Site, agent};
 
@@ -65,17 +64,7 @@ async fn every_event_has_one_outcome_in_order(site: &Site, events: &[Value]) {
     site.settled(AGENTS).await;
     let outcomes = site.outcomes(AGENTS).await;
     assert_eq!(outcomes.len(), events.len());
-    let mut lanes: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-    for outcome in &outcomes {
-        assert_eq!(outcome.kind(), "agent.execution.completed", "{outcome:?}");
-        let lane = outcome.data["hothouse"]["execution_plan_id"]
-            .as_str()
-            .expect("a plan");
-        let seq = outcome.data["output_data"]["seq"]
-            .as_u64()
-            .expect("a number");
-        lanes.entry(lane).or_default().push(seq);
-    }
+    let lanes = sequences(&outcomes);
     for event in events {
         assert!(
             outcomes

@@ -59,6 +59,22 @@ impl Outcome {
     }
 }
 
+/// The `seq` of each lane's outcomes, as they came; all of them must be completed.
+pub(crate) fn sequences(outcomes: &[Outcome]) -> BTreeMap<&str, Vec<u64>> {
+    let mut lanes: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for outcome in outcomes {
+        assert_eq!(outcome.kind(), "agent.execution.completed", "{outcome:?}");
+        let lane = outcome.data["hothouse"]["execution_plan_id"]
+            .as_str()
+            .expect("a plan");
+        let seq = outcome.data["output_data"]["seq"]
+            .as_u64()
+            .expect("a number");
+        lanes.entry(lane).or_default().push(seq);
+    }
+    lanes
+}
+
 /// A dead letter: the original fields, and what the host says of it.
 #[derive(Debug)]
 pub(crate) struct DeadLetter {

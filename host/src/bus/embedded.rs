@@ -20,7 +20,7 @@ use self::book::Book;
 use self::thread::DbThread;
 use super::{
     Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lease, Start,
-    Subscription,
+    Subscription, dead_letter_stream,
 };
 use crate::event::Fields;
 
@@ -299,11 +299,6 @@ impl fmt::Debug for EmbeddedBus {
             .field("consumer", &self.consumer)
             .finish_non_exhaustive()
     }
-}
-
-/// Named as on Redis.
-fn dead_letter_stream(stream: &str, group: &str) -> String {
-    format!("{{{stream}}}:{group}:dlq")
 }
 
 fn last_id(db: &Transaction<'_>, stream: &str) -> rusqlite::Result<EntryId> {

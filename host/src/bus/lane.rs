@@ -6,13 +6,10 @@
 //! group handles its type, is malformed whichever lane it has.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 
-use serde_json::value::RawValue;
-
 use super::{EntryId, Subscription};
-use crate::event::{Fields, Id};
+use crate::event::{Fields, Id, Shallow};
 
 /// Key of a lane: the aggregate's id, or `!` and the entry's id where no aggregate can be
 /// read.
@@ -48,9 +45,6 @@ pub(super) enum Claim {
     Run { lane: Lane, event_id: Option<Id> },
 }
 
-/// By keys: a list is none, and of a key that comes twice the last one counts, as in Lua.
-type Object<'a> = HashMap<Cow<'a, str>, &'a RawValue>;
-
 /// What is to be known of an entry before it is claimed.
 #[derive(Default)]
 struct Envelope<'a> {
@@ -61,9 +55,7 @@ struct Envelope<'a> {
 }
 
 fn envelope(fields: &Fields) -> Envelope<'_> {
-    if fields.get("type").is_none()
-        && let Some(whole) = fields.get("event")
-    {
+    if let Some(whole) = fields.whole_event() {
         return one_field(whole);
     }
     let event_id = fields.get("event_id").map(String::from_utf8_lossy);
@@ -76,19 +68,13 @@ fn envelope(fields: &Fields) -> Envelope<'_> {
 
 fn one_field(whole: &[u8]) -> Envelope<'static> {
     let text = String::from_utf8_lossy(whole);
-    let Ok(whole) = serde_json::from_str::<Object<'_>>(&text) else {
+    let Some(whole) = Shallow::parse(&text) else {
         return Envelope::default();
     };
-    let name = |raw: &&RawValue| serde_json::from_str::<String>(raw.get()).ok();
     Envelope {
-        event_type: whole
-            .get("type")
-            .and_then(name)
-            .map(|name| Cow::Owned(name.into_bytes())),
-        event_id: whole.get("event_id").and_then(|raw| id_of(raw)),
-        data: whole
-            .get("data")
-            .map(|data| Cow::Owned(data.get().to_owned())),
+        event_type: whole.text("type").map(|name| Cow::Owned(name.into_bytes())),
+        event_id: whole.id("event_id"),
+        data: whole.json("data").map(|data| Cow::Owned(data.to_owned())),
     }
 }
 
@@ -127,25 +113,21 @@ pub(super) fn event_id(fields: &Fields) -> Option<Id> {
 
 /// The first of the paths that is there counts, and must be an id.
 fn aggregate(data: &str, paths: &[&str]) -> Option<Id> {
-    let object: Object<'_> = serde_json::from_str(data).ok()?;
+    let object = Shallow::parse(data)?;
     paths.iter().find_map(|path| find(&object, path))?
 }
 
 /// None where nothing is at the path, `Some(None)` where what is there is no id.
-fn find(object: &Object<'_>, path: &str) -> Option<Option<Id>> {
+fn find(object: &Shallow<'_>, path: &str) -> Option<Option<Id>> {
     let (key, rest) = match path.split_once('.') {
         Some((key, rest)) => (key, Some(rest)),
         None => (path, None),
     };
-    let value = object.get(key).filter(|raw| raw.get() != "null")?;
+    let value = object.json(key).filter(|json| *json != "null")?;
     match rest {
-        None => Some(id_of(value)),
-        Some(rest) => find(&serde_json::from_str(value.get()).ok()?, rest),
+        None => Some(object.id(key)),
+        Some(rest) => find(&Shallow::parse(value)?, rest),
     }
-}
-
-fn id_of(raw: &RawValue) -> Option<Id> {
-    serde_json::from_str(raw.get()).ok()
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use self::link::Link;
 use super::{
     Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lease,
-    REPLY_BUDGET, Start, Subscription,
+    REPLY_BUDGET, Start, Subscription, dead_letter_stream, prefix,
 };
 use crate::event::{EventType, Fields};
 
@@ -273,7 +273,7 @@ impl Bus for RedisBus {
                     .zcard(format!("{prefix}:wait"))
                     .hlen(format!("{prefix}:lanes"))
                     .zcount(format!("{prefix}:hosts"), now, "+inf")
-                    .xlen(format!("{prefix}:dlq"))
+                    .xlen(dead_letter_stream(stream, group))
                     .hget(format!("{prefix}:meta"), "duplicates")
                     .query_async(connection)
                     .await?;
@@ -312,7 +312,7 @@ impl Bus for RedisBus {
         after: EntryId,
         max: usize,
     ) -> Result<Vec<Entry>, BusError> {
-        self.range(&format!("{}:dlq", prefix(stream, group)), after, max)
+        self.range(&dead_letter_stream(stream, group), after, max)
             .await
     }
 
@@ -327,11 +327,6 @@ impl fmt::Debug for RedisBus {
             .field("consumer", &self.consumer)
             .finish_non_exhaustive()
     }
-}
-
-/// The braces are a hash tag: in a cluster all keys of a group share the stream's slot.
-fn prefix(stream: &str, group: &str) -> String {
-    format!("{{{stream}}}:{group}")
 }
 
 /// At most what Lua's numbers, which are floats, hold to the millisecond.

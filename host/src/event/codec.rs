@@ -65,9 +65,7 @@ pub fn decode(fields: &Fields) -> Result<Event, Malformed> {
             })
             .map_err(|reason| malformed(reason, salvage_flat(fields)))?,
     };
-    let event = if fields.get("type").is_none()
-        && let Some(whole) = fields.get("event")
-    {
+    let event = if let Some(whole) = fields.whole_event() {
         text("event", whole)
             .map_err(|reason| malformed(reason, salvage_json(&String::from_utf8_lossy(whole))))
             .and_then(decode_json)

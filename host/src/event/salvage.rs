@@ -1,10 +1,6 @@
 //! What can be read of an entry that is no event of the contract.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
-use serde_json::value::RawValue;
-
+use super::shallow::Shallow;
 use super::{Event, EventType, Fields, Id};
 
 /// The parts of a malformed event that a failed event needs.
@@ -61,7 +57,7 @@ pub(super) fn salvage_json(json: &str) -> Salvaged {
         whole.text("event_id").as_deref(),
         whole.text("type").as_deref(),
         whole.text("correlation_id").as_deref(),
-        whole.0.get("data").map_or("", |data| data.get()),
+        whole.json("data").unwrap_or_default(),
     )
 }
 
@@ -74,7 +70,7 @@ fn salvage(
     let id = |text: Option<&str>| text?.parse::<Id>().ok();
     let event_type = event_type.and_then(EventType::parse);
     let data = Shallow::parse(data);
-    let field = |name: &str| id(data.as_ref()?.text(name).as_deref());
+    let field = |name: &str| data.as_ref()?.id(name);
     // The failed event's own id is the last of the paths that its aggregate may stand at.
     let subject = event_type
         .and_then(EventType::failed)
@@ -86,19 +82,6 @@ fn salvage(
         subject,
         execution_plan_id: field("execution_plan_id"),
         generation: 0,
-    }
-}
-
-/// The fields of an object, whatever they hold and however deep it goes.
-struct Shallow<'a>(HashMap<Cow<'a, str>, &'a RawValue>);
-
-impl<'a> Shallow<'a> {
-    fn parse(json: &'a str) -> Option<Self> {
-        serde_json::from_str(json).ok().map(Self)
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        serde_json::from_str(self.0.get(name)?.get()).ok()
     }
 }
 

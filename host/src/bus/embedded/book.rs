@@ -8,6 +8,7 @@ use super::blob;
 use crate::bus::lane::{Claim, claim, event_id};
 use crate::bus::{
     Commit, Committed, DeadLetter, Delivery, EntryId, Fetched, Lane, Lease, Subscription, Verdict,
+    dead_letter_stream,
 };
 use crate::event::Fields;
 
@@ -269,7 +270,7 @@ impl Book<'_> {
         fields.push("hothouse", blob::to_json(dead_letter)?);
         super::append(
             self.db,
-            &super::dead_letter_stream(self.stream(), self.group()),
+            &dead_letter_stream(self.stream(), self.group()),
             self.now,
             &fields,
         )?;
