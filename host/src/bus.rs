@@ -5,6 +5,7 @@
 
 pub mod embedded;
 mod lane;
+mod operator;
 pub mod redis;
 mod url;
 
@@ -19,6 +20,7 @@ use crate::event::{EventType, Fields, Id};
 use crate::failure::ErrorType;
 
 pub use lane::Lane;
+pub use operator::{GroupStatus, Operator};
 pub use url::{BusUrl, BusUrlError, connect};
 
 /// Once the bodies in one reply of a bus add up to this many bytes, a bus may leave further
@@ -258,31 +260,6 @@ pub enum Committed {
     Refused(String),
 }
 
-/// Figures of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct GroupStatus {
-    /// The stream.
-    pub stream: String,
-    /// The group.
-    pub group: String,
-    /// Whether the group exists.
-    pub exists: bool,
-    /// Entries that the group has not read. None where the server can't tell.
-    pub lag: Option<u64>,
-    /// Entries read and not acknowledged.
-    pub pending: u64,
-    /// Of these, entries that wait behind their lane's head or for a retry.
-    pub parked: u64,
-    /// Lanes with an entry in work or waiting.
-    pub lanes: u64,
-    /// Dead letters.
-    pub dead_letters: u64,
-    /// Entries that were acknowledged as duplicates.
-    pub duplicates: u64,
-    /// Hosts whose lease is running.
-    pub hosts: u64,
-}
-
 /// Why the bus did not answer. None of these becomes an event: the delivery stays pending.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
@@ -342,7 +319,7 @@ fn dead_letter_stream(stream: &str, group: &str) -> String {
 /// reply: [`Bus::recover`] finds deliveries that the caller does not know of, and a commit
 /// may be sent again.
 #[async_trait]
-pub trait Bus: Send + Sync + fmt::Debug {
+pub trait Bus: Operator {
     /// Appends entries, in order, all or none.
     async fn publish(&self, stream: &str, entries: Vec<Fields>) -> Result<Vec<EntryId>, BusError>;
 
@@ -392,20 +369,4 @@ pub trait Bus: Send + Sync + fmt::Debug {
         cursor: EntryId,
         at_most: Duration,
     ) -> Result<(), BusError>;
-
-    /// Figures of a group, whether or not it exists.
-    async fn status(&self, stream: &'static str, group: &str) -> Result<GroupStatus, BusError>;
-
-    /// Dead letters of a group, oldest first, at most `max`: the original fields and, last,
-    /// `hothouse` ([`DeadLetter`] as JSON).
-    async fn dead_letters(
-        &self,
-        stream: &str,
-        group: &str,
-        after: EntryId,
-        max: usize,
-    ) -> Result<Vec<Entry>, BusError>;
-
-    /// What the operator should know of the server's set-up: nothing where all is well.
-    async fn advice(&self) -> Result<Vec<String>, BusError>;
 }

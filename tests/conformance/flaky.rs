@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hothouse::bus::{
     Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lease,
-    Subscription,
+    Operator, Subscription,
 };
 use hothouse::event::Fields;
 
@@ -99,7 +99,13 @@ where
     ) -> Result<(), BusError> {
         self.inner.wait(subscription, cursor, at_most).await
     }
+}
 
+#[async_trait]
+impl<B: Bus> Operator for Flaky<Arc<B>>
+where
+    B: ?Sized,
+{
     async fn status(&self, stream: &'static str, group: &str) -> Result<GroupStatus, BusError> {
         self.inner.status(stream, group).await
     }

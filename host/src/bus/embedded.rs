@@ -4,6 +4,7 @@
 mod ask;
 mod blob;
 mod book;
+mod operator;
 mod thread;
 
 use std::collections::HashSet;
@@ -19,8 +20,7 @@ use tokio::time::Instant;
 use self::book::Book;
 use self::thread::DbThread;
 use super::{
-    Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lease, Start,
-    Subscription, dead_letter_stream,
+    Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, Lease, Start, Subscription,
 };
 use crate::event::Fields;
 
@@ -225,71 +225,6 @@ impl Bus for EmbeddedBus {
                 () = tokio::time::sleep_until(next_look) => {}
             }
         }
-    }
-
-    async fn status(&self, stream: &'static str, group: &str) -> Result<GroupStatus, BusError> {
-        let group = group.to_owned();
-        self.db
-            .read(move |db| {
-                let figure = |sql: &str| -> rusqlite::Result<u64> {
-                    db.query_row(sql, params![stream, group], |row| row.get(0))
-                };
-                let found: Option<(EntryId, u64)> = db
-                    .query_row(
-                        "SELECT cursor_ms, cursor_seq, duplicates FROM groups
-                         WHERE stream = ?1 AND name = ?2",
-                        params![stream, group],
-                        |row| {
-                            let cursor = EntryId { ms: row.get(0)?, seq: row.get(1)? };
-                            Ok((cursor, row.get(2)?))
-                        },
-                    )
-                    .optional()?;
-                let cursor = found.map_or(EntryId::ZERO, |(cursor, _)| cursor);
-                let lag = db.query_row(
-                    "SELECT count(*) FROM entries WHERE stream = ?1 AND (ms, seq) > (?2, ?3)",
-                    params![stream, cursor.ms, cursor.seq],
-                    |row| row.get(0),
-                )?;
-                Ok(GroupStatus {
-                    stream: stream.to_owned(),
-                    group: group.clone(),
-                    exists: found.is_some(),
-                    lag: Some(lag),
-                    pending: figure("SELECT count(*) FROM pending WHERE stream = ?1 AND name = ?2")?,
-                    parked: figure(
-                        "SELECT count(*) FROM pending WHERE stream = ?1 AND name = ?2 AND waiting = 1",
-                    )?,
-                    lanes: figure("SELECT count(*) FROM lanes WHERE stream = ?1 AND name = ?2")?,
-                    dead_letters: db.query_row(
-                        "SELECT count(*) FROM entries WHERE stream = ?1",
-                        params![dead_letter_stream(stream, &group)],
-                        |row| row.get(0),
-                    )?,
-                    duplicates: found.map_or(0, |(_, duplicates)| duplicates),
-                    hosts: db.query_row(
-                        "SELECT count(*) FROM hosts WHERE stream = ?1 AND name = ?2 AND until >= ?3",
-                        params![stream, group, now()],
-                        |row| row.get(0),
-                    )?,
-                })
-            })
-            .await
-    }
-
-    async fn dead_letters(
-        &self,
-        stream: &str,
-        group: &str,
-        after: EntryId,
-        max: usize,
-    ) -> Result<Vec<Entry>, BusError> {
-        self.range(dead_letter_stream(stream, group), after, max)
-            .await
-    }
-
-    async fn advice(&self) -> Result<Vec<String>, BusError> {
-        Ok(Vec::new())
     }
 }
 

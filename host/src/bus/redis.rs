@@ -1,6 +1,8 @@
 //! The bus on Redis Streams, 7.0 or newer. One Lua script for each step that must be atomic.
 
 mod link;
+mod operator;
+mod scripts;
 mod wire;
 
 use std::collections::HashMap;
@@ -10,14 +12,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::Utc;
 use redis::aio::MultiplexedConnection;
-use redis::streams::StreamInfoGroupsReply;
 use redis::{AsyncCommands, Script, ScriptInvocation, Value};
 use tokio::sync::Mutex;
 
 use self::link::Link;
+use self::scripts::Scripts;
 use super::{
-    Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lease,
-    REPLY_BUDGET, Start, Subscription, dead_letter_stream, prefix,
+    Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, Lease, REPLY_BUDGET,
+    Start, Subscription, prefix,
 };
 use crate::event::{EventType, Fields};
 
@@ -32,32 +34,6 @@ pub struct RedisBus {
     /// connection, taken out while it is in use, so that a dropped wait drops it too.
     waiting: Mutex<HashMap<String, MultiplexedConnection>>,
     scripts: Scripts,
-}
-
-struct Scripts {
-    fetch: Script,
-    commit: Script,
-    heartbeat: Script,
-    recover: Script,
-}
-
-impl Scripts {
-    fn new() -> Self {
-        macro_rules! script {
-            ($file:literal) => {
-                Script::new(concat!(
-                    include_str!("redis/prelude.lua"),
-                    include_str!($file)
-                ))
-            };
-        }
-        Self {
-            fetch: script!("redis/fetch.lua"),
-            commit: script!("redis/commit.lua"),
-            heartbeat: script!("redis/heartbeat.lua"),
-            recover: script!("redis/recover.lua"),
-        }
-    }
 }
 
 impl RedisBus {
@@ -92,7 +68,9 @@ impl RedisBus {
         call: &ScriptInvocation<'_>,
     ) -> Result<Value, BusError> {
         self.link
-            .run(async |connection| call.invoke_async(connection).await)
+            .run(subscription.stream, async |connection| {
+                call.invoke_async(connection).await
+            })
             .await
             .map_err(|error| match error {
                 BusError::NoGroup { .. } => BusError::NoGroup {
@@ -113,7 +91,7 @@ impl RedisBus {
     async fn range(&self, key: &str, after: EntryId, max: usize) -> Result<Vec<Entry>, BusError> {
         let reply: Value = self
             .link
-            .run(async |connection| {
+            .run(key, async |connection| {
                 redis::cmd("XRANGE")
                     .arg(key)
                     .arg(format!("({after}"))
@@ -138,7 +116,9 @@ impl Bus for RedisBus {
         }
         let ids: Vec<String> = self
             .link
-            .run(async |connection| pipeline.query_async(connection).await)
+            .run(stream, async |connection| {
+                pipeline.query_async(connection).await
+            })
             .await?;
         ids.iter()
             .map(|id| {
@@ -159,7 +139,7 @@ impl Bus for RedisBus {
         let group = subscription.group.as_str();
         let meta = format!("{}:meta", prefix(subscription.stream, group));
         self.link
-            .run(async |connection| {
+            .run(subscription.stream, async |connection| {
                 // Where the group was deleted, our own books say how far it had read.
                 let cursor: Option<String> = connection.hget(meta, "cursor").await?;
                 let start = cursor.as_deref().unwrap_or(start);
@@ -243,7 +223,7 @@ impl Bus for RedisBus {
         let idle = self.waiting.lock().await.remove(&key);
         let mut connection = match idle {
             Some(connection) => connection,
-            None => self.link.open().await?,
+            None => self.link.open(subscription.stream).await?,
         };
         connection.set_response_timeout(at_most + RESPONSE_TIMEOUT);
         let _: Value = redis::cmd("XREAD")
@@ -259,65 +239,6 @@ impl Bus for RedisBus {
             .map_err(|error| self.link.classify(&error))?;
         self.waiting.lock().await.insert(key, connection);
         Ok(())
-    }
-
-    async fn status(&self, stream: &'static str, group: &str) -> Result<GroupStatus, BusError> {
-        let prefix = prefix(stream, group);
-        let ((parked, lanes, hosts, dead_letters, duplicates), groups) = self
-            .link
-            .run(async |connection| {
-                let (seconds, micros): (u64, u64) =
-                    redis::cmd("TIME").query_async(connection).await?;
-                let now = seconds * 1000 + micros / 1000;
-                let figures: (u64, u64, u64, u64, Option<u64>) = redis::pipe()
-                    .zcard(format!("{prefix}:wait"))
-                    .hlen(format!("{prefix}:lanes"))
-                    .zcount(format!("{prefix}:hosts"), now, "+inf")
-                    .xlen(dead_letter_stream(stream, group))
-                    .hget(format!("{prefix}:meta"), "duplicates")
-                    .query_async(connection)
-                    .await?;
-                let exists: bool = connection.exists(stream).await?;
-                let groups = if exists {
-                    let reply: StreamInfoGroupsReply = connection.xinfo_groups(stream).await?;
-                    reply.groups
-                } else {
-                    Vec::new()
-                };
-                Ok((figures, groups))
-            })
-            .await?;
-        let info = groups.into_iter().find(|info| info.name == group);
-        Ok(GroupStatus {
-            stream: stream.to_owned(),
-            group: group.to_owned(),
-            exists: info.is_some(),
-            lag: info
-                .as_ref()
-                .and_then(|info| info.lag)
-                .map(|lag| lag as u64),
-            pending: info.map_or(0, |info| info.pending as u64),
-            parked,
-            lanes,
-            dead_letters,
-            duplicates: duplicates.unwrap_or(0),
-            hosts,
-        })
-    }
-
-    async fn dead_letters(
-        &self,
-        stream: &str,
-        group: &str,
-        after: EntryId,
-        max: usize,
-    ) -> Result<Vec<Entry>, BusError> {
-        self.range(&dead_letter_stream(stream, group), after, max)
-            .await
-    }
-
-    async fn advice(&self) -> Result<Vec<String>, BusError> {
-        self.link.advice().await
     }
 }
 

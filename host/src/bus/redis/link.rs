@@ -48,13 +48,14 @@ impl Link {
         })
     }
 
-    /// Runs commands on the shared connection. Any error but a plain answer of the server
+    /// Runs commands on the shared connection to the server that has `key`. Any error but a plain answer of the server
     /// closes it: after a time-out the replies that follow could belong to anything.
     pub(super) async fn run<T>(
         &self,
+        key: &str,
         commands: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
     ) -> Result<T, BusError> {
-        let mut connection = self.shared().await?;
+        let mut connection = self.shared(key).await?;
         match commands(&mut connection).await {
             Ok(value) => Ok(value),
             Err(error) => {
@@ -66,17 +67,17 @@ impl Link {
         }
     }
 
-    async fn shared(&self) -> Result<MultiplexedConnection, BusError> {
+    async fn shared(&self, key: &str) -> Result<MultiplexedConnection, BusError> {
         let mut slot = self.connection.lock().await;
         if let Some(connection) = &*slot {
             return Ok(connection.clone());
         }
-        let connection = self.open().await?;
+        let connection = self.open(key).await?;
         Ok(slot.insert(connection).clone())
     }
 
-    /// A new connection.
-    pub(super) async fn open(&self) -> Result<MultiplexedConnection, BusError> {
+    /// A new connection to the server that has the key: there is one for all.
+    pub(super) async fn open(&self, _key: &str) -> Result<MultiplexedConnection, BusError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT));
@@ -124,7 +125,7 @@ impl Link {
     /// What of the server's settings is unsafe for this use.
     pub(super) async fn advice(&self) -> Result<Vec<String>, BusError> {
         let (info, settings): (redis::InfoDict, std::collections::HashMap<String, String>) = self
-            .run(async |connection| {
+            .run("", async |connection| {
                 let info = redis::cmd("INFO")
                     .arg("server")
                     .query_async(connection)

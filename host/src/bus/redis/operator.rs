@@ -1,0 +1,70 @@
+//! The operator's side of the bus on Redis.
+
+use async_trait::async_trait;
+use redis::AsyncCommands;
+use redis::streams::StreamInfoGroupsReply;
+
+use super::RedisBus;
+use crate::bus::{BusError, Entry, EntryId, GroupStatus, Operator, dead_letter_stream, prefix};
+
+#[async_trait]
+impl Operator for RedisBus {
+    async fn status(&self, stream: &'static str, group: &str) -> Result<GroupStatus, BusError> {
+        let prefix = prefix(stream, group);
+        let ((parked, lanes, hosts, dead_letters, duplicates), groups) = self
+            .link
+            .run(stream, async |connection| {
+                let (seconds, micros): (u64, u64) =
+                    redis::cmd("TIME").query_async(connection).await?;
+                let now = seconds * 1000 + micros / 1000;
+                let figures: (u64, u64, u64, u64, Option<u64>) = redis::pipe()
+                    .zcard(format!("{prefix}:wait"))
+                    .hlen(format!("{prefix}:lanes"))
+                    .zcount(format!("{prefix}:hosts"), now, "+inf")
+                    .xlen(dead_letter_stream(stream, group))
+                    .hget(format!("{prefix}:meta"), "duplicates")
+                    .query_async(connection)
+                    .await?;
+                let exists: bool = connection.exists(stream).await?;
+                let groups = if exists {
+                    let reply: StreamInfoGroupsReply = connection.xinfo_groups(stream).await?;
+                    reply.groups
+                } else {
+                    Vec::new()
+                };
+                Ok((figures, groups))
+            })
+            .await?;
+        let info = groups.into_iter().find(|info| info.name == group);
+        Ok(GroupStatus {
+            stream: stream.to_owned(),
+            group: group.to_owned(),
+            exists: info.is_some(),
+            lag: info
+                .as_ref()
+                .and_then(|info| info.lag)
+                .map(|lag| lag as u64),
+            pending: info.map_or(0, |info| info.pending as u64),
+            parked,
+            lanes,
+            dead_letters,
+            duplicates: duplicates.unwrap_or(0),
+            hosts,
+        })
+    }
+
+    async fn dead_letters(
+        &self,
+        stream: &str,
+        group: &str,
+        after: EntryId,
+        max: usize,
+    ) -> Result<Vec<Entry>, BusError> {
+        self.range(&dead_letter_stream(stream, group), after, max)
+            .await
+    }
+
+    async fn advice(&self) -> Result<Vec<String>, BusError> {
+        self.link.advice().await
+    }
+}

@@ -1,0 +1,27 @@
+//! The scripts: one for each step that must be atomic.
+
+use redis::Script;
+
+/// Every script of the bus, each behind the prelude.
+pub(super) struct Scripts {
+    pub(super) fetch: Script,
+    pub(super) commit: Script,
+    pub(super) heartbeat: Script,
+    pub(super) recover: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        macro_rules! script {
+            ($file:literal) => {
+                Script::new(concat!(include_str!("prelude.lua"), include_str!($file)))
+            };
+        }
+        Self {
+            fetch: script!("fetch.lua"),
+            commit: script!("commit.lua"),
+            heartbeat: script!("heartbeat.lua"),
+            recover: script!("recover.lua"),
+        }
+    }
+}
