@@ -20,7 +20,9 @@ use crate::event::{EventType, Fields, Id};
 use crate::failure::ErrorType;
 
 pub use lane::Lane;
-pub use operator::{GroupStatus, Operator};
+pub use operator::{
+    GroupStatus, LaneState, LaneStateName, LaneStatus, LaneStep, Lanes, Operator, Stepped,
+};
 pub use url::{BusUrl, BusUrlError, connect};
 
 /// Once the bodies in one reply of a bus add up to this many bytes, a bus may leave further
@@ -116,7 +118,7 @@ pub struct Delivery {
     pub fields: Fields,
     /// 1 on the first run. Runs that ended with a crash of their host count.
     pub attempt: u32,
-    /// The attempts that ended with a [`Verdict::Retry`], oldest first.
+    /// The attempts that ended with a [`Verdict::Retry`], or with their host, oldest first.
     pub history: Vec<Attempt>,
 }
 
@@ -134,6 +136,29 @@ pub struct Attempt {
     /// `name@version` of the plugin that ran.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub plugin: Option<String>,
+    /// Set where nothing more was heard of the run's host.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lost: Option<Loss>,
+}
+
+/// How a run was lost with its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// The host may have run others beside it: any of them may be what ended it.
+    InCompany,
+    /// It was the only one in its host ([`Bus::begin_alone`]).
+    Alone,
+}
+
+impl Delivery {
+    /// Whether a run was lost with its host, and how.
+    #[must_use]
+    pub fn loss(&self) -> Option<Loss> {
+        let lost = |loss| self.history.iter().any(|run| run.lost == Some(loss));
+        let losses = [Loss::Alone, Loss::InCompany];
+        losses.into_iter().find(|loss| lost(*loss))
+    }
 }
 
 /// What a fetch found.
@@ -171,11 +196,15 @@ pub enum Verdict {
         outputs: Vec<Output>,
         /// Set where the event ends without a verdict of its handler.
         dead_letter: Option<Box<DeadLetter>>,
+        /// Whether nothing more of the lane is handed out until an operator releases it.
+        stops_lane: bool,
     },
-    /// Run it again later. The lane waits. Uses an attempt.
+    /// Run it again later. Uses an attempt.
     Retry {
         /// From now, by the server's clock.
         after: Duration,
+        /// Whether the lane's later entries go on meanwhile. Else the lane waits with it.
+        aside: bool,
         /// The whole history of the delivery, with this attempt.
         history: Vec<Attempt>,
     },
@@ -312,7 +341,9 @@ fn dead_letter_stream(stream: &str, group: &str) -> String {
 ///   order; a retry keeps its place. A busy lane holds back no other.
 /// - **Leases.** What a host holds is its own until its lease ends by the server's clock;
 ///   [`Bus::heartbeat`] extends it. After that the entries are handed out again with their
-///   attempt counted, and the old holder's commit is [`Committed::Superseded`].
+///   attempt counted, and the old holder's commit is [`Committed::Superseded`]; it tells the
+///   bus that the host is there after all, and the attempt is given back. Where no host at all
+///   was heard of for a lease, the bus was away: every host gets one more lease to come back.
 /// - **Deduplication** by event_id within `dedup_window` for each group.
 ///
 /// Every call may be dropped (cancelled). It has then happened or not, as after a lost
@@ -352,6 +383,14 @@ pub trait Bus: Operator {
         subscription: &Subscription,
         held: &[Lease],
     ) -> Result<Vec<Delivery>, BusError>;
+
+    /// Notes that the delivery's run begins with no other in this host: where the host is lost
+    /// with it, [`Loss::Alone`] says so. False where the lease is lost.
+    async fn begin_alone(
+        &self,
+        subscription: &Subscription,
+        lease: &Lease,
+    ) -> Result<bool, BusError>;
 
     /// Extends this host's lease and frees what hosts with an ended lease held; gives the
     /// number of entries freed.

@@ -103,6 +103,23 @@ pub struct RetryPolicy {
     pub retry_on: Option<Vec<ErrorType>>,
     /// The longest delay that a plugin may ask for.
     pub max_delay: Duration,
+    /// What becomes of the lane.
+    pub poisoned_lane: PoisonedLane,
+}
+
+/// What becomes of the later events of a lane whose head fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PoisonedLane {
+    /// They wait while it is retried, and go on after its end.
+    #[default]
+    Block,
+    /// They go on while it waits for its retry: their order is given up, two of them still never
+    /// run at once.
+    Skip,
+    /// As block; and where it ends as a dead letter, they wait until an operator releases the
+    /// lane.
+    Park,
 }
 
 impl Default for RetryPolicy {
@@ -112,6 +129,7 @@ impl Default for RetryPolicy {
             delays: [1, 5, 25].map(Duration::from_secs).to_vec(),
             retry_on: None,
             max_delay: Duration::from_secs(300),
+            poisoned_lane: PoisonedLane::Block,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! are under way. Runs that end while a commit is under way go together with the next one, so
 //! batches are as large as the bus is slow.
 
+mod heartbeat;
 mod in_hand;
 
 use std::future::Future;
@@ -12,8 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
+use self::heartbeat::Heartbeat;
 use self::in_hand::InHand;
 use crate::bus::{
     Bus, BusError, Commit, Committed, Delivery, EntryId, Fetched, REPLY_BUDGET, Subscription,
@@ -65,7 +67,7 @@ pub struct Consumer {
     batch: Arc<Vec<Commit>>,
     /// Whether the batch under way asks for the lanes' next entries.
     advanced: bool,
-    beating: Option<Pending<usize>>,
+    heartbeat: Heartbeat,
 
     /// Nothing is there to be fetched until the wait ends or `due` comes.
     caught_up: bool,
@@ -96,12 +98,20 @@ impl Consumer {
         grace: Duration,
         stop: watch::Receiver<bool>,
     ) -> Self {
+        let subscription = Arc::new(subscription);
         Self {
+            heartbeat: Heartbeat::new(Arc::clone(&bus), Arc::clone(&subscription)),
+            in_hand: InHand::new(
+                Arc::clone(&bus),
+                Arc::clone(&subscription),
+                pipeline,
+                Arc::clone(&sandbox),
+                stop.clone(),
+            ),
             bus,
-            subscription: Arc::new(subscription),
+            subscription,
             in_flight,
             grace,
-            in_hand: InHand::new(pipeline, Arc::clone(&sandbox), stop.clone()),
             sandbox,
             stop,
             ended: Vec::new(),
@@ -112,7 +122,6 @@ impl Consumer {
             committing: None,
             batch: Arc::default(),
             advanced: false,
-            beating: None,
             caught_up: false,
             full: false,
             cursor: EntryId::ZERO,
@@ -135,8 +144,6 @@ impl Consumer {
         if !self.join().await? {
             return Ok(());
         }
-        let mut beat = interval(self.subscription.lease / 3);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stop = self.stop.clone();
         let mut deadline = None;
         loop {
@@ -145,25 +152,19 @@ impl Consumer {
             if stopping && self.in_hand.is_empty() && self.committing.is_none() {
                 break;
             }
+            let (running, fence_at) = (self.in_hand.is_running(), self.heartbeat.fence_at());
             tokio::select! {
                 commit = self.in_hand.ended() => self.ended.push(commit),
                 result = pending(&mut self.committing) => self.commit_ended(result),
                 result = pending(&mut self.reading) => self.read_ended(result),
                 result = pending(&mut self.waiting) => self.wait_ended(result),
-                result = pending(&mut self.beating) => self.beat_ended(result),
+                result = self.heartbeat.beat() => self.beat_ended(result),
                 _ = pending(&mut self.slot) => self.slot = None,
                 () = sleep_until(self.due.unwrap_or_else(Instant::now)), if self.due.is_some() => {
                     self.due = None;
                     self.caught_up = false;
                 }
-                _ = beat.tick() => {
-                    self.start_beat();
-                    self.ended.append(&mut self.refused);
-                    if self.recheck_at.is_some_and(|at| at <= Instant::now()) {
-                        self.recheck_at = None;
-                        self.suspect = true;
-                    }
-                }
+                () = sleep_until(fence_at), if running => self.fence(),
                 () = stopped(&mut stop), if !stopping => {
                     deadline = Some(Instant::now() + self.grace);
                     self.waiting = None;
@@ -189,12 +190,16 @@ impl Consumer {
     async fn join(&mut self) -> Result<bool, BusError> {
         let mut stop = self.stop.clone();
         loop {
+            let began = Instant::now();
             let joined = tokio::select! {
                 joined = self.bus.join(&self.subscription) => joined,
                 () = stopped(&mut stop) => return Ok(false),
             };
             match joined {
-                Ok(()) => return Ok(true),
+                Ok(()) => {
+                    self.heartbeat.joined(began);
+                    return Ok(true);
+                }
                 Err(error @ BusError::Broken { .. }) => return Err(error),
                 Err(error) => self.note(&error),
             }
@@ -297,11 +302,19 @@ impl Consumer {
         }));
     }
 
-    fn start_beat(&mut self) {
-        if self.beating.is_none() {
-            let (bus, subscription) = (Arc::clone(&self.bus), Arc::clone(&self.subscription));
-            self.beating = Some(Box::pin(async move { bus.heartbeat(&subscription).await }));
-        }
+    /// Stops what runs, so that it does not run on while another host takes it over. Results
+    /// that are there already are kept: their commits are fenced by the bus.
+    fn fence(&mut self) {
+        let abandoned = self.in_hand.abandon();
+        let group = self.subscription.group.as_str();
+        let silent = self.heartbeat.silent_for();
+        tracing::warn!(
+            group,
+            ?silent,
+            count = abandoned.len(),
+            "the bus is not heard and the lease is about to end: stopping what runs"
+        );
+        self.ended.extend(abandoned);
     }
 
     fn read_ended(&mut self, result: Result<Read, BusError>) {
@@ -387,7 +400,11 @@ impl Consumer {
     }
 
     fn beat_ended(&mut self, result: Result<usize, BusError>) {
-        self.beating = None;
+        self.ended.append(&mut self.refused);
+        if self.recheck_at.is_some_and(|at| at <= Instant::now()) {
+            self.recheck_at = None;
+            self.suspect = true;
+        }
         match result {
             Ok(0) => {}
             Ok(freed) => {
@@ -415,7 +432,8 @@ impl Consumer {
     }
 
     async fn leave(&mut self) {
-        (self.reading, self.waiting, self.beating) = (None, None, None);
+        (self.reading, self.waiting) = (None, None);
+        self.heartbeat.stop();
         let leave = self.bus.leave(&self.subscription);
         match tokio::time::timeout(MAX_WAIT, leave).await {
             Ok(Ok(())) => {}
@@ -428,10 +446,7 @@ impl Consumer {
     /// reply may have handed out.
     fn note(&mut self, error: &BusError) {
         let group = self.subscription.group.as_str();
-        let pause = BACKOFF
-            .0
-            .saturating_mul(1 << self.errors.min(10))
-            .min(BACKOFF.1);
+        let pause = backoff(self.errors);
         tracing::warn!(group, retry_in = ?pause, "{error}");
         self.errors += 1;
         self.retry_at = Instant::now() + pause;
@@ -439,6 +454,12 @@ impl Consumer {
         self.recheck_at = Some(Instant::now() + self.subscription.lease);
         self.rejoin |= matches!(error, BusError::NoGroup { .. });
     }
+}
+
+/// The pause after an error that has as many before it.
+fn backoff(errors: u32) -> Duration {
+    let (first, longest) = BACKOFF;
+    first.saturating_mul(1 << errors.min(10)).min(longest)
 }
 
 /// Ends when the host is to stop; a host whose owner is gone is to stop as well.

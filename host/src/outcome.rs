@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Map;
 
 use crate::bus::{Attempt, Commit, DeadLetter, Delivery, Output, Verdict};
-use crate::config::RetryPolicy;
+use crate::config::{PoisonedLane, RetryPolicy};
 use crate::event::{
     AgentExecutionCompleted, AgentExecutionFailed, DiscoveryCompleted, DiscoveryFailed, Envelope,
     Event, EventType, Extra, Id, Malformed, Payload, Salvaged, encode,
@@ -70,22 +70,27 @@ pub fn conclude(ended: Ended<'_>, now: DateTime<Utc>) -> Result<Commit, serde_js
         Ok(reply) => Verdict::Done {
             outputs: completed(&ended, reply, now)?,
             dead_letter: None,
+            stops_lane: false,
         },
         Err(failure) => {
             let attempt = ended.delivery.attempt;
             let history = history(&ended.delivery, failure, label, now);
             match ended.retry.next(failure, attempt, event_id) {
-                Some(after) => Verdict::Retry { after, history },
-                None => Verdict::Done {
-                    outputs: failed(&ended, failure, now)?,
-                    dead_letter: dead_letter(
-                        &ended.delivery,
-                        failure,
-                        ended.plugin.as_ref(),
-                        history,
-                        now,
-                    ),
+                Some(after) => Verdict::Retry {
+                    after,
+                    aside: ended.retry.poisoned_lane == PoisonedLane::Skip,
+                    history,
                 },
+                None => {
+                    let plugin = ended.plugin.as_ref();
+                    let dead_letter = dead_letter(&ended.delivery, failure, plugin, history, now);
+                    let parks = ended.retry.poisoned_lane == PoisonedLane::Park;
+                    Verdict::Done {
+                        outputs: failed(&ended, failure, now)?,
+                        stops_lane: parks && dead_letter.is_some(),
+                        dead_letter,
+                    }
+                }
             }
         }
     };
@@ -116,6 +121,7 @@ pub fn conclude_malformed(
         verdict: Verdict::Done {
             outputs: outputs.into_iter().collect(),
             dead_letter: dead_letter(&delivery, &failure, None, history, now),
+            stops_lane: false,
         },
         lease: delivery.lease,
     })
@@ -258,12 +264,20 @@ fn history(
     now: DateTime<Utc>,
 ) -> Vec<Attempt> {
     let mut history = delivery.history.clone();
+    // A run that was lost with its host is told of already.
+    if history
+        .last()
+        .is_some_and(|last| last.attempt == delivery.attempt)
+    {
+        return history;
+    }
     history.push(Attempt {
         attempt: delivery.attempt,
         at: now,
         error_type: failure.error_type,
         error_message: failure.message.clone(),
         plugin,
+        lost: None,
     });
     history
 }

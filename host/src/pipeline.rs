@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 
-use crate::bus::{Commit, Delivery, Verdict};
+use crate::bus::{Commit, Delivery, Loss, Verdict};
 use crate::config::Repositories;
 use crate::event::{Event, Fields, Malformed, Payload, Salvaged, decode};
 use crate::failure::{ErrorType, Failure, MAX_MESSAGE, clean};
@@ -19,9 +19,8 @@ use crate::sandbox::Run;
 /// When a commit that could not be written is tried again.
 const AFTER_A_DEFECT: Duration = Duration::from_secs(60);
 
-/// Deliveries after which an entry is not even decoded: the four runs, and one that was to
-/// tell of their end and did not come to it.
-const MAX_DELIVERIES: u32 = 5;
+/// Runs of an event that no route takes or that cannot be decoded, at the most.
+const MAX_RUNS: u32 = 4;
 
 /// What every delivery of one group goes through.
 #[derive(Debug)]
@@ -37,13 +36,36 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    /// Whether nothing else is to run in this host beside the delivery: it would be given up
+    /// after this run, and an earlier one was lost with a host that ran others too, any of
+    /// which may be what ended it.
+    #[must_use]
+    pub fn runs_alone(&self, delivery: &Delivery) -> bool {
+        if delivery.loss() != Some(Loss::InCompany) {
+            return false;
+        }
+        delivery.attempt >= MAX_RUNS || delivery.attempt >= self.max_attempts(delivery)
+    }
+
+    fn max_attempts(&self, delivery: &Delivery) -> u32 {
+        let Ok(event) = decode(&delivery.fields) else {
+            return MAX_RUNS;
+        };
+        match self.router.route(&event) {
+            Ok(route) => route.retry.max_attempts(),
+            Err(_) => self.router.unrouted().max_attempts(),
+        }
+    }
+
     /// Takes a delivery to its commit. Every failure on the way becomes a part of the commit.
     ///
     /// The caller holds a slot of the sandbox. Dropping the future drops the run; the
     /// delivery is then still held and is to be released.
     pub async fn handle(&self, mut delivery: Delivery) -> Commit {
         let fields = std::mem::take(&mut delivery.fields);
-        let decoded = match delivery.attempt > MAX_DELIVERIES {
+        // The delivery after its last run was to tell of its end, and did not come to it.
+        let hopeless = delivery.attempt > MAX_RUNS + 1 && delivery.loss() == Some(Loss::Alone);
+        let decoded = match hopeless {
             true => Err(undecodable(delivery.attempt)),
             false => decode_in_lane(&fields, &delivery),
         };
@@ -75,10 +97,12 @@ impl Pipeline {
             Err(failure) => Err(failure.clone()),
         };
         let run = match &plugin {
-            _ if delivery.attempt > retry.max_attempts() => {
+            _ if delivery.attempt > retry.max_attempts()
+                && delivery.loss() != Some(Loss::InCompany) =>
+            {
                 // This delivery is no run: what it tells of is the one before.
                 delivery.attempt -= 1;
-                Err(host_died(delivery.attempt))
+                Err(exhausted(&delivery))
             }
             Ok(plugin) => self.call(plugin, &event, delivery.attempt).await,
             Err(failure) => Err(failure.clone()),
@@ -124,10 +148,16 @@ fn undecodable(deliveries: u32) -> Malformed {
     }
 }
 
-/// The end of an event whose last run ended with its host.
-fn host_died(runs: u32) -> Failure {
-    let message = format!("it was begun {runs} times, and its host died in the last run");
-    Failure::new(ErrorType::HostError, message)
+/// The end of an event that has had all its runs: what ended the last one.
+fn exhausted(delivery: &Delivery) -> Failure {
+    let runs = delivery.attempt;
+    match delivery.history.last() {
+        Some(last) if last.lost.is_none() => Failure::new(last.error_type, &last.error_message),
+        Some(_) | None => Failure::new(
+            ErrorType::HostError,
+            format!("it was begun {runs} times, and its host died in the last run"),
+        ),
+    }
 }
 
 /// Decodes an entry whose lane the bus has derived. An entry whose aggregate the bus could
@@ -174,6 +204,7 @@ fn unwritable(delivery: Delivery, error: &serde_json::Error) -> Commit {
         event_id: None,
         verdict: Verdict::Retry {
             after: AFTER_A_DEFECT,
+            aside: false,
             history: delivery.history,
         },
     }

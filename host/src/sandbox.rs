@@ -219,6 +219,7 @@ pub struct Sandbox {
     engine: Engine,
     linker: Linker<State>,
     slots: Arc<Semaphore>,
+    count: u32,
 }
 
 impl Sandbox {
@@ -237,6 +238,7 @@ impl Sandbox {
             engine,
             linker,
             slots: Arc::new(Semaphore::new(slots as usize)),
+            count: slots,
         })
     }
 
@@ -250,6 +252,13 @@ impl Sandbox {
     #[must_use]
     pub fn free_slots(&self) -> usize {
         self.slots.available_permits()
+    }
+
+    /// Waits until every slot is free and takes them all, in turn with all who wait: until
+    /// then, and while they are held, no other run begins.
+    pub async fn all_slots(&self) -> Option<OwnedSemaphorePermit> {
+        let slots = Arc::clone(&self.slots);
+        slots.acquire_many_owned(self.count).await.ok()
     }
 
     /// Waits for a free slot, in turn with all who wait.

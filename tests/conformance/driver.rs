@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use hothouse::bus::{
-    Attempt, Bus, BusError, Commit, Committed, DeadLetter, Delivery, Fetched, Lease, Output,
-    Subscription, Verdict,
+    Attempt, Bus, BusError, Commit, Committed, DeadLetter, Delivery, Fetched, Lane, LaneStep,
+    Lease, Output, Stepped, Subscription, Verdict,
 };
 use hothouse::event::Id;
 use hothouse::failure::ErrorType;
@@ -172,6 +172,20 @@ impl Host {
         panic!("heartbeat failed {TRIES} times");
     }
 
+    /// Takes a lane's waiting head.
+    pub(crate) async fn claim(&mut self, lane: &Lane) -> Delivery {
+        let step = self
+            .bus
+            .step_lane(&self.subscription, lane, LaneStep::Claim);
+        match step.await.expect("claim") {
+            Stepped::Done(Some(delivery)) => {
+                self.hold(std::slice::from_ref(&delivery));
+                *delivery
+            }
+            other => panic!("nothing to claim: {other:?}"),
+        }
+    }
+
     pub(crate) async fn leave(&mut self) {
         let left = self.bus.leave(&self.subscription).await;
         left.expect("leave");
@@ -242,15 +256,42 @@ pub(crate) fn done_with(
         Verdict::Done {
             outputs,
             dead_letter: dead_letter.map(Box::new),
+            stops_lane: false,
         },
     )
 }
 
 /// The attempt failed.
 pub(crate) fn retry(delivery: &Delivery, after: Duration) -> Commit {
+    failed(delivery, after, false)
+}
+
+/// The attempt failed; the lane goes on while the entry waits for the next one.
+pub(crate) fn retry_aside(delivery: &Delivery, after: Duration) -> Commit {
+    failed(delivery, after, true)
+}
+
+fn failed(delivery: &Delivery, after: Duration, aside: bool) -> Commit {
     let mut history = delivery.history.clone();
     history.push(attempt(delivery.attempt));
-    commit(delivery, Verdict::Retry { after, history })
+    let verdict = Verdict::Retry {
+        after,
+        aside,
+        history,
+    };
+    commit(delivery, verdict)
+}
+
+/// The delivery ends as a dead letter, and its lane stops.
+pub(crate) fn stop_lane(delivery: &Delivery) -> Commit {
+    commit(
+        delivery,
+        Verdict::Done {
+            outputs: Vec::new(),
+            dead_letter: Some(Box::new(dead_letter(delivery))),
+            stops_lane: true,
+        },
+    )
 }
 
 /// The delivery goes back as it was.
@@ -279,6 +320,7 @@ pub(crate) fn attempt(attempt: u32) -> Attempt {
         error_type: ErrorType::RetryableError,
         error_message: format!("attempt {attempt}: \"try | later\" \u{1f331}"),
         plugin: Some("backend-agent@0.1.0".into()),
+        lost: None,
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hothouse::bus::{
-    Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lease,
-    Operator, Subscription,
+    Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lane,
+    LaneStateName, LaneStatus, LaneStep, Lanes, Lease, Operator, Stepped, Subscription,
 };
 use hothouse::event::Fields;
 
@@ -82,6 +82,14 @@ where
         self.inner.recover(subscription, held).await
     }
 
+    async fn begin_alone(
+        &self,
+        subscription: &Subscription,
+        lease: &Lease,
+    ) -> Result<bool, BusError> {
+        self.inner.begin_alone(subscription, lease).await
+    }
+
     async fn heartbeat(&self, subscription: &Subscription) -> Result<usize, BusError> {
         let reply = self.inner.heartbeat(subscription).await;
         lose_every_second(&self.heartbeats, reply)
@@ -108,6 +116,34 @@ where
 {
     async fn status(&self, stream: &'static str, group: &str) -> Result<GroupStatus, BusError> {
         self.inner.status(stream, group).await
+    }
+
+    async fn lanes(
+        &self,
+        stream: &'static str,
+        group: &str,
+        state: Option<LaneStateName>,
+        max: usize,
+    ) -> Result<Lanes, BusError> {
+        self.inner.lanes(stream, group, state, max).await
+    }
+
+    async fn lane(
+        &self,
+        stream: &'static str,
+        group: &str,
+        lane: &Lane,
+    ) -> Result<Option<LaneStatus>, BusError> {
+        self.inner.lane(stream, group, lane).await
+    }
+
+    async fn step_lane(
+        &self,
+        subscription: &Subscription,
+        lane: &Lane,
+        step: LaneStep,
+    ) -> Result<Stepped, BusError> {
+        self.inner.step_lane(subscription, lane, step).await
     }
 
     async fn dead_letters(

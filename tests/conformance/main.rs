@@ -10,7 +10,8 @@ mod redis_only;
 mod store;
 
 use cases::{
-    claims, commits, duplicates, figures, hosts, lanes, recovery, retries, streams, stress,
+    claims, commits, duplicates, figures, hosts, lanes, poisoned, recovery, retries, streams,
+    stress,
 };
 
 macro_rules! tests_on {
@@ -99,6 +100,17 @@ conformance! {
         recovery::recover_finds_the_next_entry_of_a_lost_commit,
         recovery::recover_finds_entries_that_cannot_be_read,
         recovery::calls_may_be_dropped_at_any_time,
+        poisoned::later_entries_pass_a_head_that_waits_aside,
+        poisoned::a_head_that_waits_aside_is_first_again_when_it_is_due,
+        poisoned::a_new_entry_passes_what_waits_aside,
+        poisoned::two_entries_of_a_lane_never_run_at_once_though_one_waited_aside,
+        poisoned::a_stopped_lane_hands_out_nothing_until_it_is_released,
+        poisoned::a_stopped_lane_does_not_count_towards_the_parked_limit,
+        poisoned::a_stopped_lane_without_entries_is_free_when_it_is_released,
+        poisoned::a_waiting_head_is_run_at_once_where_an_operator_says_so,
+        poisoned::a_waiting_head_can_be_claimed_and_ended,
+        poisoned::steps_that_do_not_fit_the_lane_change_nothing,
+        poisoned::lanes_are_listed_with_what_keeps_them,
         figures::a_group_that_does_not_exist_has_figures_too,
         figures::the_figures_of_a_group_are_right,
         figures::dead_letters_come_in_pages,
@@ -109,6 +121,10 @@ conformance! {
         hosts::a_retry_goes_to_any_host_with_its_history,
         hosts::a_host_that_leaves_frees_its_entries_with_no_attempt_used,
         hosts::a_host_whose_lease_ended_loses_its_entries_and_their_attempt,
+        hosts::a_run_that_is_lost_alone_is_told_from_one_in_company,
+        hosts::a_host_that_is_there_after_all_gives_back_the_attempt,
+        hosts::nobody_is_given_up_where_the_whole_group_was_silent,
+        hosts::a_host_that_does_not_come_back_with_the_bus_is_given_up,
         hosts::a_host_that_is_heard_of_keeps_what_it_holds,
         hosts::only_hosts_with_a_running_lease_are_counted,
         hosts::a_host_that_joins_again_under_its_name_recovers_what_it_held,

@@ -73,6 +73,7 @@ fn done(commit: &Commit) -> (&[Output], Option<&DeadLetter>) {
     let Verdict::Done {
         outputs,
         dead_letter,
+        stops_lane: false,
     } = &commit.verdict
     else {
         panic!("not final: {commit:?}")
@@ -230,7 +231,12 @@ fn every_retried_class_gets_three_retries_and_then_both_failed_event_and_dead_le
     for error_type in ErrorType::ALL.into_iter().filter(|kind| kind.retried()) {
         for (attempt, seconds) in [(1, 1.0), (2, 5.0), (3, 25.0)] {
             let commit = commit(started(), attempt, failure(error_type));
-            let Verdict::Retry { after, history } = commit.verdict else {
+            let Verdict::Retry {
+                after,
+                aside: false,
+                history,
+            } = commit.verdict
+            else {
                 panic!("{error_type}: no retry after attempt {attempt}")
             };
             let jitter = after.as_secs_f64() / seconds;

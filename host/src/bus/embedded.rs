@@ -4,6 +4,9 @@
 mod ask;
 mod blob;
 mod book;
+mod finish;
+mod hosts;
+mod lanes;
 mod operator;
 mod thread;
 
@@ -185,6 +188,16 @@ impl Bus for EmbeddedBus {
     ) -> Result<Vec<Delivery>, BusError> {
         let held: HashSet<u64> = held.iter().map(|lease| lease.fence).collect();
         self.step(subscription, move |book| book.recover(&held))
+            .await
+    }
+
+    async fn begin_alone(
+        &self,
+        subscription: &Subscription,
+        lease: &Lease,
+    ) -> Result<bool, BusError> {
+        let lease = lease.clone();
+        self.step(subscription, move |book| book.begin_alone(&lease))
             .await
     }
 

@@ -1,11 +1,15 @@
 //! What operators see of a bus and do to it, beside the hosts that run.
 
+mod lanes;
+
 use std::fmt;
 
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::{BusError, Entry, EntryId};
+use super::{BusError, Entry, EntryId, Lane, Subscription};
+
+pub use lanes::{LaneState, LaneStateName, LaneStatus, LaneStep, Lanes, Stepped};
 
 /// Figures of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,6 +28,8 @@ pub struct GroupStatus {
     pub parked: u64,
     /// Lanes with an entry in work or waiting.
     pub lanes: u64,
+    /// Of these, lanes that a dead letter stopped.
+    pub stopped: u64,
     /// Dead letters.
     pub dead_letters: u64,
     /// Entries that were acknowledged as duplicates.
@@ -40,6 +46,31 @@ pub struct GroupStatus {
 pub trait Operator: Send + Sync + fmt::Debug {
     /// Figures of a group, whether or not it exists.
     async fn status(&self, stream: &'static str, group: &str) -> Result<GroupStatus, BusError>;
+
+    /// Lanes of a group that are not free, at most `max`, in no order; of one state, or of any.
+    async fn lanes(
+        &self,
+        stream: &'static str,
+        group: &str,
+        state: Option<LaneStateName>,
+        max: usize,
+    ) -> Result<Lanes, BusError>;
+
+    /// One lane; none where it is free.
+    async fn lane(
+        &self,
+        stream: &'static str,
+        group: &str,
+        lane: &Lane,
+    ) -> Result<Option<LaneStatus>, BusError>;
+
+    /// Does something to one lane.
+    async fn step_lane(
+        &self,
+        subscription: &Subscription,
+        lane: &Lane,
+        step: LaneStep,
+    ) -> Result<Stepped, BusError>;
 
     /// Dead letters of a group, oldest first, at most `max`: the original fields and, last,
     /// `hothouse` ([`DeadLetter`] as JSON).

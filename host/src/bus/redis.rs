@@ -1,5 +1,6 @@
 //! The bus on Redis Streams, 7.0 or newer. One Lua script for each step that must be atomic.
 
+mod lanes;
 mod link;
 mod operator;
 mod scripts;
@@ -52,11 +53,26 @@ impl RedisBus {
 
     /// A call of a script with the arguments that every script begins with.
     fn call<'a>(&self, script: &'a Script, subscription: &Subscription) -> ScriptInvocation<'a> {
-        let mut call = script.key(subscription.stream);
-        call.key(prefix(subscription.stream, &subscription.group))
-            .arg(subscription.group.as_str())
+        self.call_on(
+            script,
+            subscription.stream,
+            &subscription.group,
+            subscription.dedup_window,
+        )
+    }
+
+    fn call_on<'a>(
+        &self,
+        script: &'a Script,
+        stream: &str,
+        group: &str,
+        dedup_window: Duration,
+    ) -> ScriptInvocation<'a> {
+        let mut call = script.key(stream);
+        call.key(prefix(stream, group))
+            .arg(group)
             .arg(self.consumer.as_str())
-            .arg(millis(subscription.dedup_window).max(1))
+            .arg(millis(dedup_window).max(1))
             .arg(Utc::now().to_rfc3339())
             .arg(REPLY_BUDGET);
         call
@@ -81,9 +97,9 @@ impl RedisBus {
             })
     }
 
-    async fn beat(&self, subscription: &Subscription, lease: Duration) -> Result<usize, BusError> {
+    async fn beat(&self, subscription: &Subscription, leaves: bool) -> Result<usize, BusError> {
         let mut call = self.call(&self.scripts.heartbeat, subscription);
-        call.arg(millis(lease));
+        call.arg(millis(subscription.lease)).arg(leaves);
         let reply = self.run(subscription, &call).await?;
         wire::count(&reply).map_err(|reason| self.link.broken(reason))
     }
@@ -205,12 +221,26 @@ impl Bus for RedisBus {
         wire::deliveries(reply).map_err(|reason| self.link.broken(reason))
     }
 
+    async fn begin_alone(
+        &self,
+        subscription: &Subscription,
+        lease: &Lease,
+    ) -> Result<bool, BusError> {
+        let mut call = self.call(&self.scripts.alone, subscription);
+        call.arg(lease.lane.as_str())
+            .arg(lease.entry.to_string())
+            .arg(lease.fence);
+        let reply = self.run(subscription, &call).await?;
+        let held = wire::count(&reply).map_err(|reason| self.link.broken(reason))?;
+        Ok(held == 1)
+    }
+
     async fn heartbeat(&self, subscription: &Subscription) -> Result<usize, BusError> {
-        self.beat(subscription, subscription.lease).await
+        self.beat(subscription, false).await
     }
 
     async fn leave(&self, subscription: &Subscription) -> Result<(), BusError> {
-        self.beat(subscription, Duration::ZERO).await.map(|_| ())
+        self.beat(subscription, true).await.map(|_| ())
     }
 
     async fn wait(

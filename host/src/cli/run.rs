@@ -91,6 +91,7 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let Verdict::Done {
         outputs,
         dead_letter,
+        stops_lane: _,
     } = commit.verdict
     else {
         bail!("the outcome is not final, though no retry is allowed: a defect of Hothouse");

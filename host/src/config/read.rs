@@ -305,6 +305,7 @@ fn retry(section: &mut Section<'_>) -> RetryPolicy {
         max_delay: section
             .get("max_delay_ms")
             .map_or(default.max_delay, Duration::from_millis),
+        poisoned_lane: section.get("poisoned_lane").unwrap_or_default(),
     }
 }
 

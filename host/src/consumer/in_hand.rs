@@ -1,13 +1,14 @@
 //! The deliveries in hand: being run, or ended and not committed.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{Id as TaskId, JoinError, JoinSet};
 
-use crate::bus::{Attempt, Commit, Delivery, Lease, Verdict};
+use crate::bus::{Attempt, Bus, Commit, Delivery, Lease, Subscription, Verdict};
 use crate::failure::{ErrorType, Failure};
 use crate::pipeline::Pipeline;
 use crate::sandbox::Sandbox;
@@ -23,6 +24,8 @@ struct Held {
 
 /// Starts runs and keeps their leases.
 pub(super) struct InHand {
+    bus: Arc<dyn Bus>,
+    subscription: Arc<Subscription>,
     pipeline: Arc<Pipeline>,
     sandbox: Arc<Sandbox>,
     stop: watch::Receiver<bool>,
@@ -33,11 +36,15 @@ pub(super) struct InHand {
 
 impl InHand {
     pub(super) fn new(
+        bus: Arc<dyn Bus>,
+        subscription: Arc<Subscription>,
         pipeline: Pipeline,
         sandbox: Arc<Sandbox>,
         stop: watch::Receiver<bool>,
     ) -> Self {
         Self {
+            bus,
+            subscription,
             pipeline: Arc::new(pipeline),
             sandbox,
             stop,
@@ -73,18 +80,53 @@ impl InHand {
             history: delivery.history.clone(),
         };
         self.held.insert(lease.clone(), held);
-        let slot = self.sandbox.try_slot().filter(|_| !*self.stop.borrow());
-        let Some(slot) = slot else {
+        if *self.stop.borrow() {
             return Some(release(lease));
+        }
+        let task = if self.pipeline.runs_alone(&delivery) {
+            self.running.spawn(self.alone(delivery))
+        } else {
+            let Some(slot) = self.sandbox.try_slot() else {
+                return Some(release(lease));
+            };
+            let pipeline = Arc::clone(&self.pipeline);
+            self.running.spawn(async move {
+                let commit = pipeline.handle(delivery).await;
+                drop(slot);
+                commit
+            })
         };
-        let pipeline = Arc::clone(&self.pipeline);
-        let task = self.running.spawn(async move {
-            let commit = pipeline.handle(delivery).await;
-            drop(slot);
-            commit
-        });
         self.tasks.insert(task.id(), lease);
         None
+    }
+
+    /// A run that begins when no other is left in the host, and is the only one while it lasts.
+    fn alone(&self, delivery: Delivery) -> impl Future<Output = Commit> + Send + 'static {
+        let (bus, subscription) = (Arc::clone(&self.bus), Arc::clone(&self.subscription));
+        let (pipeline, sandbox) = (Arc::clone(&self.pipeline), Arc::clone(&self.sandbox));
+        let mut stop = self.stop.clone();
+        async move {
+            let (entry, lease) = (delivery.lease.entry, delivery.lease.clone());
+            tracing::warn!(%entry, attempt = delivery.attempt, "hosts died with it: it runs alone");
+            let slots = tokio::select! {
+                slots = sandbox.all_slots() => slots,
+                _ = stop.wait_for(|stop| *stop) => None,
+            };
+            let Some(slots) = slots else {
+                return release(lease);
+            };
+            match bus.begin_alone(&subscription, &lease).await {
+                Ok(true) => {}
+                Ok(false) => return release(lease),
+                Err(error) => {
+                    tracing::warn!(%entry, "it cannot begin alone: {error}");
+                    return release(lease);
+                }
+            }
+            let commit = pipeline.handle(delivery).await;
+            drop(slots);
+            commit
+        }
     }
 
     /// The next run that ends; its delivery stays in hand until [`forget`](Self::forget).
@@ -146,12 +188,14 @@ fn after_panic(lease: Lease, held: &Held) -> Commit {
         error_type: failure.error_type,
         error_message: failure.message,
         plugin: None,
+        lost: None,
     });
     Commit {
         lease,
         event_id: None,
         verdict: Verdict::Retry {
             after: AFTER_A_PANIC,
+            aside: false,
             history,
         },
     }

@@ -36,6 +36,7 @@ pub(crate) async fn the_figures_of_a_group_are_right(store: Store) {
         pending: 0,
         parked: 0,
         lanes: 0,
+        stopped: 0,
         dead_letters: 0,
         duplicates: 0,
         hosts: 1,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hothouse::bus::{Lease, Subscription};
+use hothouse::bus::{Lease, Loss, Subscription};
 use hothouse::event::Id;
 use tokio::time::timeout;
 
-use crate::driver::{End, attempt, dead_letter, done, done_with, release, retry};
+use crate::driver::{End, Host, attempt, dead_letter, done, done_with, release, retry};
 use crate::harness::events::{EXECUTIONS, seq_of, started, started_as};
 use crate::harness::{DEADLINE, eventually};
 use crate::store::{Store, agent_workers};
@@ -117,10 +117,11 @@ pub(crate) async fn a_host_whose_lease_ended_loses_its_entries_and_their_attempt
     })
     .await;
     assert_eq!(taken.lease.entry, held.lease.entry);
-    assert_eq!(
-        (taken.attempt, taken.history.clone()),
-        (3, vec![attempt(1)])
-    );
+    assert_eq!(taken.attempt, 3);
+    assert_eq!(taken.history[..1], [attempt(1)]);
+    let lost = (taken.history[1].attempt, taken.history[1].lost);
+    assert_eq!(lost, (2, Some(Loss::InCompany)));
+    assert_eq!(taken.history.len(), 2);
 
     // a wakes up.
     let before = store.read_all(EXECUTIONS).await;
@@ -141,6 +142,99 @@ pub(crate) async fn a_host_whose_lease_ended_loses_its_entries_and_their_attempt
     assert_eq!(store.outcomes().await.len(), 2);
     store.assert_at_rest(&agent_workers()).await;
     a.commit(vec![done(&held)]).await.assert_all(End::Duplicate);
+}
+
+pub(crate) async fn a_run_that_is_lost_alone_is_told_from_one_in_company(store: Store) {
+    store.publish(vec![started(Id::random(), 0)]).await;
+    let mut a = store.host("a", &short_lease()).await;
+    let mut b = store.host("b", &agent_workers()).await;
+    let held = a.take_one().await;
+    let alone = |host: &Host, lease: &Lease| {
+        let (bus, subscription) = (Arc::clone(&host.bus), host.subscription.clone());
+        let lease = lease.clone();
+        async move { bus.begin_alone(&subscription, &lease).await.expect("begin") }
+    };
+    assert!(alone(&a, &held.lease).await);
+    assert!(alone(&a, &held.lease).await, "sent again it is the same");
+    assert!(!alone(&b, &held.lease).await, "it is not b's");
+    let taken = eventually("the entry moves to b", async || {
+        b.heartbeat().await;
+        b.take(10).await.pop()
+    })
+    .await;
+    assert_eq!(taken.loss(), Some(Loss::Alone));
+    assert!(!alone(&a, &held.lease).await, "a has lost it");
+    assert!(
+        taken.history[0].error_message.contains("host a"),
+        "{taken:?}"
+    );
+    b.commit(vec![done(&taken)]).await.assert_applied();
+    store.assert_at_rest(&agent_workers()).await;
+}
+
+pub(crate) async fn a_host_that_is_there_after_all_gives_back_the_attempt(store: Store) {
+    store.publish(vec![started(Id::random(), 0)]).await;
+    let mut a = store.host("a", &short_lease()).await;
+    let mut b = store.host("b", &agent_workers()).await;
+    let held = a.take_one().await;
+    let taken = eventually("the entry moves to b", async || {
+        b.heartbeat().await;
+        b.take(10).await.pop()
+    })
+    .await;
+    assert_eq!(taken.attempt, 2);
+    for _ in 0..2 {
+        a.commit(vec![release(&held)])
+            .await
+            .assert_all(End::Superseded);
+    }
+    b.commit(vec![release(&taken)]).await.assert_applied();
+    let again = b.take_one().await;
+    assert_eq!((again.attempt, again.history.len()), (1, 1));
+    b.commit(vec![retry(&again, Duration::ZERO)])
+        .await
+        .assert_applied();
+    let last = b.take_one().await;
+    assert_eq!(last.attempt, 2, "the failed run counts");
+    b.commit(vec![done(&last)]).await.assert_applied();
+    store.assert_at_rest(&agent_workers()).await;
+}
+
+pub(crate) async fn nobody_is_given_up_where_the_whole_group_was_silent(store: Store) {
+    store.publish(vec![started(Id::random(), 0)]).await;
+    // What a silent host of a group holds moves when its lease is over (above). Here the bus
+    // itself is as if it had been away: of nobody was a heartbeat seen for a lease.
+    let group = short_lease();
+    let mut a = store.host("a", &group).await;
+    let mut b = store.host("b", &group).await;
+    let held = a.take_one().await;
+    eventually("both leases are over", async || {
+        (store.status(&group).await.hosts == 0).then_some(())
+    })
+    .await;
+    b.heartbeat().await;
+    a.heartbeat().await;
+    assert_eq!(b.take(10).await.len(), 0);
+    a.commit(vec![done(&held)]).await.assert_applied();
+    store.assert_at_rest(&group).await;
+}
+
+pub(crate) async fn a_host_that_does_not_come_back_with_the_bus_is_given_up(store: Store) {
+    store.publish(vec![started(Id::random(), 0)]).await;
+    let group = short_lease();
+    let mut a = store.host("a", &group).await;
+    let mut b = store.host("b", &group).await;
+    let held = a.take_one().await;
+    eventually("both leases are over", async || {
+        (store.status(&group).await.hosts == 0).then_some(())
+    })
+    .await;
+    let taken = eventually("the entry moves to b", async || {
+        b.heartbeat().await;
+        b.take(10).await.pop()
+    })
+    .await;
+    assert_eq!((taken.lease.entry, taken.attempt), (held.lease.entry, 2));
 }
 
 pub(crate) async fn a_host_that_is_heard_of_keeps_what_it_holds(store: Store) {

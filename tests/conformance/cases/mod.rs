@@ -6,6 +6,7 @@ pub(crate) mod duplicates;
 pub(crate) mod figures;
 pub(crate) mod hosts;
 pub(crate) mod lanes;
+pub(crate) mod poisoned;
 pub(crate) mod recovery;
 pub(crate) mod retries;
 pub(crate) mod streams;

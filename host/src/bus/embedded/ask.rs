@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Result, params};
 
-use super::book::{Book, Holder};
+use super::blob;
+use super::book::{Book, Busy, Holder, Tried};
 use crate::bus::{EntryId, Lane};
 use crate::event::Id;
 
@@ -34,51 +35,122 @@ impl Book<'_> {
         Ok(())
     }
 
-    pub(super) fn holder(&self, lane: &Lane) -> Result<Option<Holder>> {
+    pub(super) fn lane(&self, lane: &Lane) -> Result<Option<Busy>> {
         self.db
             .prepare_cached(
-                "SELECT consumer, ms, seq, fence, attempt FROM lanes
+                "SELECT consumer, ms, seq, fence, attempt, alone, due, aside, stopped_at FROM lanes
                  WHERE stream = ?1 AND name = ?2 AND lane = ?3",
             )?
             .query_row([self.stream(), self.group(), lane.as_str()], |row| {
-                Holder::read(row, 0)
+                Busy::read(row, 0)
             })
             .optional()
     }
 
-    pub(super) fn held_lanes(&self) -> Result<Vec<(Lane, Holder)>> {
+    pub(super) fn busy_lanes(&self) -> Result<Vec<(Lane, Busy)>> {
         self.db
             .prepare_cached(
-                "SELECT lane, consumer, ms, seq, fence, attempt FROM lanes
-                 WHERE stream = ?1 AND name = ?2 AND consumer IS NOT NULL",
+                "SELECT lane, consumer, ms, seq, fence, attempt, alone, due, aside, stopped_at
+                 FROM lanes WHERE stream = ?1 AND name = ?2",
             )?
             .query_map([self.stream(), self.group()], |row| {
-                Ok((Lane(row.get(0)?), Holder::read(row, 1)?))
+                Ok((Lane(row.get(0)?), Busy::read(row, 1)?))
             })?
             .collect()
     }
 
+    pub(super) fn held_lanes(&self) -> Result<Vec<(Lane, Holder)>> {
+        let held = |(lane, busy)| match busy {
+            Busy::Held(holder) => Some((lane, holder)),
+            Busy::Waiting { .. } | Busy::Stopped { .. } => None,
+        };
+        Ok(self.busy_lanes()?.into_iter().filter_map(held).collect())
+    }
+
+    /// The first of the lane's waiting entries.
+    pub(super) fn first_waiting(&self, lane: &Lane) -> Result<Option<EntryId>> {
+        self.first(lane, i64::MAX)
+    }
+
+    /// The first of the lane's waiting entries that does not wait aside.
     pub(super) fn head(&self, lane: &Lane) -> Result<Option<EntryId>> {
+        self.first(lane, self.now)
+    }
+
+    fn first(&self, lane: &Lane, due_by: i64) -> Result<Option<EntryId>> {
         self.db
             .prepare_cached(
                 "SELECT ms, seq FROM pending
-                 WHERE stream = ?1 AND name = ?2 AND lane = ?3 AND waiting = 1
+                 WHERE stream = ?1 AND name = ?2 AND lane = ?3 AND waiting = 1 AND due <= ?4
                  ORDER BY ms, seq LIMIT 1",
             )?
-            .query_row([self.stream(), self.group(), lane.as_str()], |row| {
-                Ok(EntryId {
-                    ms: row.get(0)?,
-                    seq: row.get(1)?,
-                })
-            })
+            .query_row(
+                params![self.stream(), self.group(), lane.as_str(), due_by],
+                |row| {
+                    Ok(EntryId {
+                        ms: row.get(0)?,
+                        seq: row.get(1)?,
+                    })
+                },
+            )
             .optional()
+    }
+
+    /// When the first of the entries that wait aside is due.
+    pub(super) fn soonest_aside(&self, lane: &Lane) -> Result<Option<i64>> {
+        self.db
+            .prepare_cached(
+                "SELECT min(due) FROM pending
+                 WHERE stream = ?1 AND name = ?2 AND lane = ?3 AND waiting = 1",
+            )?
+            .query_row([self.stream(), self.group(), lane.as_str()], |row| {
+                row.get(0)
+            })
+    }
+
+    pub(super) fn tried(&self, lane: &Lane, id: EntryId) -> Result<Option<Tried>> {
+        self.db
+            .prepare_cached(
+                "SELECT failed, lost, due, history FROM pending
+                 WHERE stream = ?1 AND name = ?2 AND lane = ?3 AND ms = ?4 AND seq = ?5",
+            )?
+            .query_row(
+                params![self.stream(), self.group(), lane.as_str(), id.ms, id.seq],
+                |row| {
+                    let history: String = row.get(3)?;
+                    Ok(Tried {
+                        failed: row.get(0)?,
+                        lost: row.get(1)?,
+                        due: row.get(2)?,
+                        history: blob::json(&history)?,
+                    })
+                },
+            )
+            .optional()
+    }
+
+    pub(super) fn note_tries(&self, lane: &Lane, id: EntryId, tried: &Tried) -> Result<()> {
+        self.execute(
+            "UPDATE pending SET failed = ?6, lost = ?7, due = ?8, history = ?9
+             WHERE stream = ?1 AND name = ?2 AND lane = ?3 AND ms = ?4 AND seq = ?5",
+            &[
+                &lane.as_str(),
+                &id.ms,
+                &id.seq,
+                &tried.failed,
+                &tried.lost,
+                &tried.due,
+                &blob::to_json(&tried.history)?,
+            ],
+        )?;
+        Ok(())
     }
 
     pub(super) fn due_lanes(&self, max: usize) -> Result<Vec<Lane>> {
         self.db
             .prepare_cached(
                 "SELECT lane FROM lanes
-                 WHERE stream = ?1 AND name = ?2 AND consumer IS NULL AND due <= ?3
+                 WHERE stream = ?1 AND name = ?2 AND due <= ?3
                  ORDER BY due LIMIT ?4",
             )?
             .query_map(
@@ -92,7 +164,7 @@ impl Book<'_> {
         let due: Option<i64> = self
             .db
             .prepare_cached(
-                "SELECT min(due) FROM lanes WHERE stream = ?1 AND name = ?2 AND consumer IS NULL",
+                "SELECT min(due) FROM lanes WHERE stream = ?1 AND name = ?2 AND due IS NOT NULL",
             )?
             .query_row([self.stream(), self.group()], |row| row.get(0))?;
         Ok(due.map(|due| {
@@ -101,10 +173,13 @@ impl Book<'_> {
         }))
     }
 
+    /// Entries that wait, but for those of stopped lanes: they hold back no other lane.
     pub(super) fn parked(&self) -> Result<usize> {
         self.db
             .prepare_cached(
-                "SELECT count(*) FROM pending WHERE stream = ?1 AND name = ?2 AND waiting = 1",
+                "SELECT count(*) FROM pending WHERE stream = ?1 AND name = ?2 AND waiting = 1
+                 AND lane NOT IN (SELECT lane FROM lanes WHERE stream = ?1 AND name = ?2
+                                  AND stopped_at IS NOT NULL)",
             )?
             .query_row([self.stream(), self.group()], |row| row.get::<_, i64>(0))
             .map(|count| usize::try_from(count).unwrap_or_default())
@@ -125,16 +200,27 @@ impl Book<'_> {
     }
 }
 
-impl Holder {
-    pub(super) fn read(row: &rusqlite::Row<'_>, from: usize) -> Result<Self> {
-        Ok(Self {
-            consumer: row.get(from)?,
-            entry: EntryId {
-                ms: row.get::<_, Option<u64>>(from + 1)?.unwrap_or_default(),
-                seq: row.get::<_, Option<u64>>(from + 2)?.unwrap_or_default(),
-            },
+impl Busy {
+    fn read(row: &rusqlite::Row<'_>, from: usize) -> Result<Self> {
+        let entry = EntryId {
+            ms: row.get::<_, Option<u64>>(from + 1)?.unwrap_or_default(),
+            seq: row.get::<_, Option<u64>>(from + 2)?.unwrap_or_default(),
+        };
+        if let Some(since) = row.get(from + 8)? {
+            return Ok(Self::Stopped { by: entry, since });
+        }
+        let Some(consumer) = row.get(from)? else {
+            return Ok(Self::Waiting {
+                due: row.get::<_, Option<i64>>(from + 6)?.unwrap_or_default(),
+                aside: row.get(from + 7)?,
+            });
+        };
+        Ok(Self::Held(Holder {
+            consumer,
+            entry,
             fence: row.get::<_, Option<u64>>(from + 3)?.unwrap_or_default(),
             attempt: row.get::<_, Option<u32>>(from + 4)?.unwrap_or_default(),
-        })
+            alone: row.get(from + 5)?,
+        }))
     }
 }

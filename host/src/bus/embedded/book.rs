@@ -1,14 +1,11 @@
 //! The steps on a group's books, each within one transaction. They mirror `redis/*.lua`.
 
-use std::collections::HashSet;
-
-use rusqlite::{Result, Transaction, params};
+use rusqlite::{Result, Transaction};
 
 use super::blob;
 use crate::bus::lane::{Claim, claim, event_id};
 use crate::bus::{
-    Commit, Committed, DeadLetter, Delivery, EntryId, Fetched, Lane, Lease, Subscription, Verdict,
-    dead_letter_stream,
+    Attempt, DeadLetter, Delivery, EntryId, Fetched, Lane, Lease, Subscription, dead_letter_stream,
 };
 use crate::event::Fields;
 
@@ -24,12 +21,44 @@ pub(super) struct Book<'a> {
     pub(super) now: i64,
 }
 
+/// Why a lane is not free.
+pub(super) enum Busy {
+    Held(Holder),
+    Waiting {
+        due: i64,
+        /// All that the lane has waits aside.
+        aside: bool,
+    },
+    Stopped {
+        by: EntryId,
+        since: i64,
+    },
+}
+
 /// Who holds a lane, and with what.
 pub(super) struct Holder {
-    pub(super) consumer: Option<String>,
+    pub(super) consumer: String,
     pub(super) entry: EntryId,
     pub(super) fence: u64,
     pub(super) attempt: u32,
+    pub(super) alone: bool,
+}
+
+/// The runs that an entry has had.
+pub(super) struct Tried {
+    pub(super) failed: u32,
+    /// The fences of those whose host was lost, each with a comma behind it.
+    pub(super) lost: String,
+    /// When it is due where it waits aside, and 0 else.
+    pub(super) due: i64,
+    pub(super) history: Vec<Attempt>,
+}
+
+impl Tried {
+    pub(super) fn attempts(&self) -> u32 {
+        let lost = self.lost.matches(',').count();
+        self.failed + u32::try_from(lost).unwrap_or(u32::MAX)
+    }
 }
 
 impl Book<'_> {
@@ -90,7 +119,10 @@ impl Book<'_> {
             self.count_duplicate()?;
             return Ok(None);
         }
-        let busy = self.holder(&lane)?.is_some();
+        let busy = match self.lane(&lane)? {
+            None | Some(Busy::Waiting { aside: true, .. }) => false,
+            Some(Busy::Held(_) | Busy::Waiting { .. } | Busy::Stopped { .. }) => true,
+        };
         self.execute(
             "INSERT INTO pending (stream, name, lane, ms, seq, waiting) VALUES (?1, ?2, ?3, ?4, ?5, 1)",
             &[&lane.as_str(), &id.ms, &id.seq],
@@ -105,18 +137,14 @@ impl Book<'_> {
         let fence: u64 = self.db.prepare_cached(
             "UPDATE groups SET fence = fence + 1 WHERE stream = ?1 AND name = ?2 RETURNING fence",
         )?.query_row([self.stream(), self.group()], |row| row.get(0))?;
-        let (used, history): (u32, String) = self
-            .db
-            .prepare_cached(
-                "UPDATE pending SET waiting = 0
-                 WHERE stream = ?1 AND name = ?2 AND lane = ?3 AND ms = ?4 AND seq = ?5
-                 RETURNING used, history",
-            )?
-            .query_row(
-                params![self.stream(), self.group(), lane.as_str(), id.ms, id.seq],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?;
-        let attempt = used + 1;
+        self.execute(
+            "UPDATE pending SET waiting = 0
+             WHERE stream = ?1 AND name = ?2 AND lane = ?3 AND ms = ?4 AND seq = ?5",
+            &[&lane.as_str(), &id.ms, &id.seq],
+        )?;
+        let tried = self.tried(&lane, id)?;
+        let tried = tried.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let attempt = tried.attempts() + 1;
         self.execute(
             "INSERT OR REPLACE INTO lanes (stream, name, lane, consumer, ms, seq, fence, attempt)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -137,12 +165,13 @@ impl Book<'_> {
             },
             fields,
             attempt,
-            history: blob::json(&history)?,
+            history: tried.history,
         })
     }
 
-    /// Hands out the lane's next entry that is still to be run, or frees the lane.
-    fn take_head(&self, lane: &Lane) -> Result<Option<Delivery>> {
+    /// Hands out the lane's next entry that is still to be run, or frees the lane. What waits
+    /// aside is passed until it is due.
+    pub(super) fn take_head(&self, lane: &Lane) -> Result<Option<Delivery>> {
         while let Some(id) = self.head(lane)? {
             let Some(fields) = super::read_one(self.db, self.stream(), id)? else {
                 self.bury(id, &DeadLetter::trimmed(id))?;
@@ -156,107 +185,45 @@ impl Book<'_> {
             }
             return self.deliver(lane.clone(), id, fields).map(Some);
         }
-        self.execute(
-            "DELETE FROM lanes WHERE stream = ?1 AND name = ?2 AND lane = ?3",
-            &[&lane.as_str()],
-        )?;
-        Ok(None)
-    }
-
-    pub(super) fn commit(&self, commit: &Commit, advance: bool) -> Result<Committed> {
-        let Lease { entry, lane, fence } = &commit.lease;
-        let held = self.holder(lane)?;
-        let mine = held.filter(|held| {
-            held.consumer.as_deref() == Some(self.consumer)
-                && held.entry == *entry
-                && held.fence == *fence
-        });
-        let Some(held) = mine else {
-            return Ok(match self.is_done(commit.event_id)? {
-                true => Committed::Duplicate(None),
-                false => Committed::Superseded,
-            });
-        };
-        match &commit.verdict {
-            Verdict::Retry { after, history } => {
-                let due = self.now.saturating_add(super::millis(*after));
-                self.park(lane, *entry, held.attempt, due)?;
-                self.execute(
-                    "UPDATE pending SET history = ?6 WHERE stream = ?1 AND name = ?2
-                     AND lane = ?3 AND ms = ?4 AND seq = ?5",
-                    &[
-                        &lane.as_str(),
-                        &entry.ms,
-                        &entry.seq,
-                        &blob::to_json(history)?,
-                    ],
-                )?;
-                Ok(Committed::Applied(None))
-            }
-            Verdict::Release => {
-                self.park(lane, *entry, held.attempt - 1, self.now)?;
-                Ok(Committed::Applied(None))
-            }
-            Verdict::Done { .. } if self.is_done(commit.event_id)? => {
-                self.count_duplicate()?;
-                self.forget(lane, *entry)?;
-                Ok(Committed::Duplicate(self.next_of(lane, advance)?))
-            }
-            Verdict::Done {
-                outputs,
-                dead_letter,
-            } => {
-                if let Some(event_id) = commit.event_id {
-                    self.execute(
-                        "INSERT OR REPLACE INTO done (stream, name, event_id, at) VALUES (?1, ?2, ?3, ?4)",
-                        &[&event_id.to_string(), &self.now],
-                    )?;
-                }
-                for output in outputs {
-                    let stream = output.event_type.stream();
-                    super::append(self.db, stream, self.now, &output.fields)?;
-                }
-                if let Some(dead_letter) = dead_letter {
-                    self.bury(*entry, dead_letter)?;
-                }
-                self.forget(lane, *entry)?;
-                Ok(Committed::Applied(self.next_of(lane, advance)?))
-            }
-        }
-    }
-
-    fn next_of(&self, lane: &Lane, advance: bool) -> Result<Option<Box<Delivery>>> {
-        if advance {
-            return Ok(self.take_head(lane)?.map(Box::new));
-        }
-        match self.head(lane)? {
-            Some(_) => self.free(lane, self.now)?,
-            None => {
-                self.take_head(lane)?;
-            }
+        match self.soonest_aside(lane)? {
+            Some(due) => self.wait_until(lane, due, true)?,
+            None => self.free(lane)?,
         }
         Ok(None)
     }
 
     /// Puts the held head back in its place, to be handed out when it is due.
-    fn park(&self, lane: &Lane, id: EntryId, used: u32, due: i64) -> Result<()> {
-        self.execute(
-            "UPDATE pending SET waiting = 1, used = ?6
-             WHERE stream = ?1 AND name = ?2 AND lane = ?3 AND ms = ?4 AND seq = ?5",
-            &[&lane.as_str(), &id.ms, &id.seq, &used],
-        )?;
-        self.free(lane, due)
+    pub(super) fn park(&self, lane: &Lane, id: EntryId, due: i64) -> Result<()> {
+        self.put_back(lane, id)?;
+        self.wait_until(lane, due, false)
     }
 
-    fn free(&self, lane: &Lane, due: i64) -> Result<()> {
+    pub(super) fn put_back(&self, lane: &Lane, id: EntryId) -> Result<()> {
         self.execute(
-            "INSERT OR REPLACE INTO lanes (stream, name, lane, due) VALUES (?1, ?2, ?3, ?4)",
-            &[&lane.as_str(), &due],
+            "UPDATE pending SET waiting = 1
+             WHERE stream = ?1 AND name = ?2 AND lane = ?3 AND ms = ?4 AND seq = ?5",
+            &[&lane.as_str(), &id.ms, &id.seq],
         )?;
         Ok(())
     }
 
-    fn forget(&self, lane: &Lane, id: EntryId) -> Result<()> {
+    pub(super) fn wait_until(&self, lane: &Lane, due: i64, aside: bool) -> Result<()> {
+        self.execute(
+            "INSERT OR REPLACE INTO lanes (stream, name, lane, due, aside) VALUES (?1, ?2, ?3, ?4, ?5)",
+            &[&lane.as_str(), &due, &aside],
+        )?;
+        Ok(())
+    }
+
+    pub(super) fn free(&self, lane: &Lane) -> Result<()> {
+        self.execute(
+            "DELETE FROM lanes WHERE stream = ?1 AND name = ?2 AND lane = ?3",
+            &[&lane.as_str()],
+        )?;
+        Ok(())
+    }
+
+    pub(super) fn forget(&self, lane: &Lane, id: EntryId) -> Result<()> {
         self.execute(
             "DELETE FROM pending WHERE stream = ?1 AND name = ?2 AND lane = ?3 AND ms = ?4 AND seq = ?5",
             &[&lane.as_str(), &id.ms, &id.seq],
@@ -264,7 +231,7 @@ impl Book<'_> {
         Ok(())
     }
 
-    fn bury(&self, id: EntryId, dead_letter: &DeadLetter) -> Result<()> {
+    pub(super) fn bury(&self, id: EntryId, dead_letter: &DeadLetter) -> Result<()> {
         let mut fields = super::read_one(self.db, self.stream(), id)?.unwrap_or_default();
         fields.0.truncate(MOST_FIELDS);
         fields.push("hothouse", blob::to_json(dead_letter)?);
@@ -273,91 +240,6 @@ impl Book<'_> {
             &dead_letter_stream(self.stream(), self.group()),
             self.now,
             &fields,
-        )?;
-        Ok(())
-    }
-
-    pub(super) fn recover(&self, held: &HashSet<u64>) -> Result<Vec<Delivery>> {
-        let mut found = Vec::new();
-        for (lane, holder) in self.held_lanes()? {
-            let mine = holder.consumer.as_deref() == Some(self.consumer);
-            if !mine || held.contains(&holder.fence) {
-                continue;
-            }
-            let history: String = self
-                .db
-                .prepare_cached(
-                    "SELECT history FROM pending
-                     WHERE stream = ?1 AND name = ?2 AND lane = ?3 AND ms = ?4 AND seq = ?5",
-                )?
-                .query_row(
-                    params![
-                        self.stream(),
-                        self.group(),
-                        lane.as_str(),
-                        holder.entry.ms,
-                        holder.entry.seq
-                    ],
-                    |row| row.get(0),
-                )?;
-            let fields = super::read_one(self.db, self.stream(), holder.entry)?;
-            found.push(Delivery {
-                lease: Lease {
-                    entry: holder.entry,
-                    lane,
-                    fence: holder.fence,
-                },
-                fields: fields.unwrap_or_default(),
-                attempt: holder.attempt,
-                history: blob::json(&history)?,
-            });
-        }
-        Ok(found)
-    }
-
-    /// Frees what hosts without a running lease hold. A crash uses up the attempt, leaving
-    /// does not.
-    pub(super) fn reap(&self) -> Result<usize> {
-        self.execute(
-            "DELETE FROM hosts WHERE stream = ?1 AND name = ?2 AND until < ?3",
-            &[&self.now],
-        )?;
-        let horizon = self.now - super::millis(self.subscription.dedup_window);
-        self.execute(
-            "DELETE FROM done WHERE stream = ?1 AND name = ?2 AND at < ?3",
-            &[&horizon],
-        )?;
-        let mut freed = 0;
-        for (lane, holder) in self.held_lanes()? {
-            let Some(consumer) = holder.consumer else {
-                continue;
-            };
-            if self.is_alive(&consumer)? {
-                continue;
-            }
-            let left = consumer == self.consumer;
-            let used = holder.attempt - u32::from(left);
-            self.park(&lane, holder.entry, used, self.now)?;
-            freed += 1;
-        }
-        Ok(freed)
-    }
-
-    pub(super) fn extend_lease(&self) -> Result<()> {
-        let until = self
-            .now
-            .saturating_add(super::millis(self.subscription.lease));
-        self.execute(
-            "INSERT OR REPLACE INTO hosts (stream, name, consumer, until) VALUES (?1, ?2, ?3, ?4)",
-            &[&self.consumer, &until],
-        )?;
-        Ok(())
-    }
-
-    pub(super) fn end_lease(&self) -> Result<()> {
-        self.execute(
-            "DELETE FROM hosts WHERE stream = ?1 AND name = ?2 AND consumer = ?3",
-            &[&self.consumer],
         )?;
         Ok(())
     }

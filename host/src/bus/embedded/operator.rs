@@ -3,8 +3,12 @@
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, params};
 
+use super::lanes::group_of;
 use super::{EmbeddedBus, now};
-use crate::bus::{BusError, Entry, EntryId, GroupStatus, Operator, dead_letter_stream};
+use crate::bus::{
+    BusError, Entry, EntryId, GroupStatus, Lane, LaneStateName, LaneStatus, LaneStep, Lanes,
+    Operator, Stepped, Subscription, dead_letter_stream,
+};
 
 #[async_trait]
 impl Operator for EmbeddedBus {
@@ -42,6 +46,9 @@ impl Operator for EmbeddedBus {
                         "SELECT count(*) FROM pending WHERE stream = ?1 AND name = ?2 AND waiting = 1",
                     )?,
                     lanes: figure("SELECT count(*) FROM lanes WHERE stream = ?1 AND name = ?2")?,
+                    stopped: figure(
+                        "SELECT count(*) FROM lanes WHERE stream = ?1 AND name = ?2 AND stopped_at IS NOT NULL",
+                    )?,
                     dead_letters: db.query_row(
                         "SELECT count(*) FROM entries WHERE stream = ?1",
                         params![dead_letter_stream(stream, &group)],
@@ -55,6 +62,39 @@ impl Operator for EmbeddedBus {
                     )?,
                 })
             })
+            .await
+    }
+
+    async fn lanes(
+        &self,
+        stream: &'static str,
+        group: &str,
+        state: Option<LaneStateName>,
+        max: usize,
+    ) -> Result<Lanes, BusError> {
+        self.step(&group_of(stream, group), move |book| book.lanes(state, max))
+            .await
+    }
+
+    async fn lane(
+        &self,
+        stream: &'static str,
+        group: &str,
+        lane: &Lane,
+    ) -> Result<Option<LaneStatus>, BusError> {
+        let lane = lane.clone();
+        self.step(&group_of(stream, group), move |book| book.one_lane(&lane))
+            .await
+    }
+
+    async fn step_lane(
+        &self,
+        subscription: &Subscription,
+        lane: &Lane,
+        step: LaneStep,
+    ) -> Result<Stepped, BusError> {
+        let lane = lane.clone();
+        self.step(subscription, move |book| book.step_lane(&lane, step))
             .await
     }
 

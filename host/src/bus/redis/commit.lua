@@ -1,7 +1,8 @@
 -- ARGV: group, consumer, window, now as text, budget, lease, advance, then for each commit:
 --   lane, entry, fence, event_id or '', verdict
---   done:    dead letter or '', outputs, then for each: index in KEYS, fields, names and values
---   retry:   delay in milliseconds, history
+--   done:    dead letter or '', whether the lane stops, outputs, then for each: index in KEYS,
+--            fields, names and values
+--   retry:   delay in milliseconds, whether the lane goes on meanwhile, history
 --   release: nothing more
 -- Every check of a commit comes before its first write: Redis does not roll back. The first
 -- write is one that Redis refuses when its memory is full, so that none of the others is done.
@@ -19,7 +20,7 @@ local function next_of(lane)
   if advance and has_budget() then
     return take_head(lane) or false
   end
-  if redis.call('ZRANGEBYLEX', WAIT, '[' .. lane .. '\0', '(' .. lane .. '\1', 'LIMIT', 0, 1)[1] then
+  if first_waiting(lane, 0) then
     redis.call('HSET', LANES, lane, '')
     redis.call('ZADD', READY, now, lane)
   else
@@ -27,6 +28,35 @@ local function next_of(lane)
     redis.call('ZREM', READY, lane)
   end
   return false
+end
+
+local function stop(lane, id)
+  redis.call('HSET', LANES, lane, string.format('stopped|%s|%.0f', id, now))
+  redis.call('HINCRBY', META, 'held_back', count_waiting(lane))
+  redis.call('HINCRBY', META, 'stopped', 1)
+end
+
+local function retry(lane, id, verdict)
+  local failed, lost = tried(id)
+  local due = now + verdict.delay
+  if verdict.aside then
+    note_tries(id, failed + 1, lost, string.format('%.0f', due), verdict.history)
+    redis.call('ZADD', WAIT, 0, waiting(lane, id))
+    return next_of(lane)
+  end
+  note_tries(id, failed + 1, lost, '', verdict.history)
+  park(lane, id, due)
+  return false
+end
+
+-- The host that was given up is there after all: the run that it lost uses up no attempt.
+local function give_back_attempt(id, fence)
+  local failed, lost, due, history = tried(id)
+  local found = string.find(',' .. lost, ',' .. fence .. ',', 1, true)
+  if found then
+    lost = string.sub(lost, 1, found - 1) .. string.sub(lost, found + #fence + 1)
+    note_tries(id, failed, lost, due, history)
+  end
 end
 
 local function append(output)
@@ -70,11 +100,11 @@ end
 local function read_verdict()
   local kind = take()
   if kind == 'retry' then
-    return { kind = kind, delay = tonumber(take()), history = take() }
+    return { kind = kind, delay = tonumber(take()), aside = take() == '1', history = take() }
   elseif kind == 'release' then
     return { kind = kind }
   end
-  local verdict = { kind = kind, dead_letter = take(), outputs = {} }
+  local verdict = { kind = kind, dead_letter = take(), stops = take() == '1', outputs = {} }
   for i = 1, tonumber(take()) do
     local output = { key = tonumber(take()), fields = {} }
     for j = 1, 2 * tonumber(take()) do
@@ -89,16 +119,15 @@ local replies = {}
 while at <= #ARGV do
   local lane, id, fence, event_id = take(), take(), take(), take()
   local verdict = read_verdict()
-  local held_by, held_id, held_fence, attempt = parse(redis.call('HGET', LANES, lane) or '')
+  local held_by, held_id, held_fence = parse(redis.call('HGET', LANES, lane) or '')
   local mine = held_by == consumer and held_id == id and held_fence == fence
   local reply
   if not mine then
     local before = event_id ~= '' and is_done(event_id)
+    give_back_attempt(id, fence)
     reply = { before and 'duplicate' or 'superseded', false }
   elseif verdict.kind == 'retry' then
-    park(lane, id, now + verdict.delay)
-    redis.call('HSET', TRY, id, attempt .. '|' .. verdict.history)
-    reply = { 'applied', false }
+    reply = { 'applied', retry(lane, id, verdict) }
   elseif verdict.kind == 'release' then
     park(lane, id, now)
     reply = { 'applied', false }
@@ -112,7 +141,12 @@ while at <= #ARGV do
       reply = { 'refused', reason }
     else
       finish(lane, id, event_id, verdict)
-      reply = { 'applied', next_of(lane) }
+      if verdict.stops then
+        stop(lane, id)
+        reply = { 'applied', false }
+      else
+        reply = { 'applied', next_of(lane) }
+      end
     end
   end
   replies[#replies + 1] = reply

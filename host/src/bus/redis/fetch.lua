@@ -35,7 +35,9 @@ end
 local more = 0
 local cursor
 local room = max - #deliveries
-local full = redis.call('ZCARD', WAIT) >= parked_limit and 1 or 0
+-- What waits in stopped lanes does not count: it holds back no other lane.
+local held_back = tonumber(redis.call('HGET', META, 'held_back') or 0)
+local full = redis.call('ZCARD', WAIT) - held_back >= parked_limit and 1 or 0
 if room > 0 and full == 0 and has_budget() then
   local reply = redis.call('XREADGROUP', 'GROUP', group, 'hothouse', 'COUNT', room, 'STREAMS', stream, '>')
   local entries = reply and reply[1] and reply[1][2] or {}
@@ -52,11 +54,18 @@ if room > 0 and full == 0 and has_budget() then
       skipped[#skipped + 1] = id
     else
       local lane = type(kind) == 'string' and aggregate(data, types[kind]) or '!' .. id
-      if redis.call('HEXISTS', LANES, lane) == 1 then
+      local busy = redis.call('HGET', LANES, lane)
+      if busy and busy ~= 'aside' then
         redis.call('ZADD', WAIT, 0, waiting(lane, id))
+        if string.sub(busy, 1, 8) == 'stopped|' then
+          redis.call('HINCRBY', META, 'held_back', 1)
+        end
       elseif not has_budget() then
         park(lane, id, now)
       else
+        if busy then
+          redis.call('ZREM', READY, lane)
+        end
         deliveries[#deliveries + 1] = deliver(lane, id, fields)
       end
     end

@@ -1,27 +1,51 @@
--- ARGV: group, consumer, window, now as text, budget, lease. A lease of 0 ends this host's own.
--- Frees what hosts without a running lease hold. A crash uses up the attempt, leaving does not.
-local lease = tonumber(ARGV[6])
+-- ARGV: group, consumer, window, now as text, budget, lease, whether this host leaves.
+-- Frees what hosts without a running lease hold. A host that is lost uses up the attempt,
+-- leaving does not.
+local lease, leaves = tonumber(ARGV[6]), ARGV[7] == '1'
 
-if lease > 0 then
-  redis.call('ZADD', HOSTS, now + lease, consumer)
-else
+if leaves then
   redis.call('ZREM', HOSTS, consumer)
+else
+  redis.call('ZADD', HOSTS, now + lease, consumer)
 end
-redis.call('ZREMRANGEBYSCORE', HOSTS, '-inf', '(' .. now)
+
+-- Where nobody at all was heard of for so long, the bus was away and not the hosts: each gets
+-- the time to be heard of again.
+local last_beat = tonumber(redis.call('HGET', META, 'beat') or now)
+if now - last_beat > lease then
+  redis.call('HSET', META, 'grace', now + lease)
+end
+redis.call('HSET', META, 'beat', now)
 
 local alive = {}
+if now >= tonumber(redis.call('HGET', META, 'grace') or 0) then
+  redis.call('ZREMRANGEBYSCORE', HOSTS, '-inf', '(' .. now)
+end
 for _, name in ipairs(redis.call('ZRANGE', HOSTS, 0, -1)) do
   alive[name] = true
+end
+
+local function note_loss(id, fence, attempt, host, alone)
+  local failed, lost, due, history = tried(id)
+  local run = cjson.encode({
+    attempt = tonumber(attempt),
+    at = ARGV[4],
+    error_type = 'host_error',
+    error_message = 'nothing more was heard of the host ' .. host,
+    lost = alone == '1' and 'alone' or 'in_company',
+  })
+  local earlier = history ~= '' and string.sub(history, 1, -2) .. ',' or '['
+  note_tries(id, failed, lost .. fence .. ',', due, earlier .. run .. ']')
 end
 
 local freed = 0
 local lanes = redis.call('HGETALL', LANES)
 for i = 1, #lanes, 2 do
   local lane = lanes[i]
-  local held_by, id, _, attempt = parse(lanes[i + 1])
+  local held_by, id, fence, attempt, alone = parse(lanes[i + 1])
   if held_by and not alive[held_by] then
     if held_by ~= consumer then
-      redis.call('HSET', TRY, id, attempt .. '|' .. history_of(id))
+      note_loss(id, fence, attempt, held_by, alone)
     end
     park(lane, id, now)
     freed = freed + 1

@@ -5,24 +5,28 @@ use redis::AsyncCommands;
 use redis::streams::StreamInfoGroupsReply;
 
 use super::RedisBus;
-use crate::bus::{BusError, Entry, EntryId, GroupStatus, Operator, dead_letter_stream, prefix};
+use crate::bus::{
+    BusError, Entry, EntryId, GroupStatus, Lane, LaneStateName, LaneStatus, LaneStep, Lanes,
+    Operator, Stepped, Subscription, dead_letter_stream, prefix,
+};
 
 #[async_trait]
 impl Operator for RedisBus {
     async fn status(&self, stream: &'static str, group: &str) -> Result<GroupStatus, BusError> {
         let prefix = prefix(stream, group);
-        let ((parked, lanes, hosts, dead_letters, duplicates), groups) = self
+        let ((parked, lanes, hosts, dead_letters, duplicates, stopped), groups) = self
             .link
             .run(stream, async |connection| {
                 let (seconds, micros): (u64, u64) =
                     redis::cmd("TIME").query_async(connection).await?;
                 let now = seconds * 1000 + micros / 1000;
-                let figures: (u64, u64, u64, u64, Option<u64>) = redis::pipe()
+                let figures: (u64, u64, u64, u64, Option<u64>, Option<u64>) = redis::pipe()
                     .zcard(format!("{prefix}:wait"))
                     .hlen(format!("{prefix}:lanes"))
                     .zcount(format!("{prefix}:hosts"), now, "+inf")
                     .xlen(dead_letter_stream(stream, group))
                     .hget(format!("{prefix}:meta"), "duplicates")
+                    .hget(format!("{prefix}:meta"), "stopped")
                     .query_async(connection)
                     .await?;
                 let exists: bool = connection.exists(stream).await?;
@@ -47,10 +51,40 @@ impl Operator for RedisBus {
             pending: info.map_or(0, |info| info.pending as u64),
             parked,
             lanes,
+            stopped: stopped.unwrap_or(0),
             dead_letters,
             duplicates: duplicates.unwrap_or(0),
             hosts,
         })
+    }
+
+    async fn lanes(
+        &self,
+        stream: &'static str,
+        group: &str,
+        state: Option<LaneStateName>,
+        max: usize,
+    ) -> Result<Lanes, BusError> {
+        self.list_lanes(stream, group, state, None, max).await
+    }
+
+    async fn lane(
+        &self,
+        stream: &'static str,
+        group: &str,
+        lane: &Lane,
+    ) -> Result<Option<LaneStatus>, BusError> {
+        let found = self.list_lanes(stream, group, None, Some(lane), 1).await?;
+        Ok(found.lanes.into_iter().next())
+    }
+
+    async fn step_lane(
+        &self,
+        subscription: &Subscription,
+        lane: &Lane,
+        step: LaneStep,
+    ) -> Result<Stepped, BusError> {
+        self.change_lane(subscription, lane, step).await
     }
 
     async fn dead_letters(

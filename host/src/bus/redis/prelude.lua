@@ -1,13 +1,21 @@
 -- What every script of a group shares. KEYS[1] is the stream, KEYS[2] the group's prefix
 -- `{stream}:group`; all other keys of the group are made from the prefix and share its slot.
 --
---   :lanes  HASH  lane -> consumer|entry|fence|attempt while it is held, '' while its head waits
+--   :lanes  HASH  lane -> how it is busy:
+--                   consumer|entry|fence|attempt|alone  it is held; alone is 1 where its run is
+--                                                       the only one in its host
+--                   ''                                  its head waits, and it with its head
+--                   aside                               all that it has waits aside
+--                   stopped|entry|milliseconds          until an operator releases it
 --   :wait   ZSET  lane \0 padded entry id, score 0: read and not handed out, in lane order
 --   :ready  ZSET  lane -> when its head is due, in milliseconds
---   :try    HASH  entry -> attempts used | their history as JSON
+--   :try    HASH  entry -> failed runs | fences of the runs whose host was lost, each with a comma
+--                 | when it is due where it waits aside | history of all these runs as JSON
 --   :done:n HASH  event_id -> entry, for one deduplication window
 --   :hosts  ZSET  consumer -> when its lease ends, in milliseconds
---   :meta   HASH  fence, duplicates, cursor
+--   :meta   HASH  fence, duplicates, cursor, beat (the last heartbeat of any host), grace (until
+--                 when no host is given up), stopped (lanes), held_back (entries that
+--                 wait in stopped lanes)
 --   :dlq    STREAM
 --
 -- The native pending list holds all that is read and not acknowledged, under one consumer:
@@ -97,27 +105,40 @@ local function park(lane, id, due)
   redis.call('ZADD', READY, due, lane)
 end
 
-local function deliver(lane, id, fields)
-  local used, history = 0, ''
+-- Failed runs, lost runs, when it is due where it waits aside, and the history.
+local function tried(id)
   local try = redis.call('HGET', TRY, id)
   if try then
-    used, history = string.match(try, '^(%d+)|(.*)$')
+    return string.match(try, '^(%d+)|([%d,]*)|(%d*)|(.*)$')
   end
+  return '0', '', '', ''
+end
+
+local function note_tries(id, failed, lost, aside_until, history)
+  redis.call('HSET', TRY, id, table.concat({ failed, lost, aside_until, history }, '|'))
+end
+
+local function deliver(lane, id, fields)
+  local failed, lost, _, history = tried(id)
   local fence = redis.call('HINCRBY', META, 'fence', 1)
-  local attempt = used + 1
-  redis.call('HSET', LANES, lane, table.concat({ consumer, id, fence, attempt }, '|'))
+  local _, lost_runs = string.gsub(lost, ',', '')
+  local attempt = failed + lost_runs + 1
+  redis.call('HSET', LANES, lane, table.concat({ consumer, id, fence, attempt, '' }, '|'))
   count_bytes(fields)
   return { id, lane, fence, attempt, history, fields }
 end
 
--- Consumer, entry, fence and attempt of a lane's value; nothing while its head waits.
+-- Consumer, entry, fence, attempt and alone of a lane that is held; nothing of any other.
 local function parse(token)
-  return string.match(token or '', '^(.*)|(.*)|(.*)|(.*)$')
+  return string.match(token or '', '^(.*)|(.*)|(.*)|(.*)|(.*)$')
 end
 
-local function history_of(id)
-  local try = redis.call('HGET', TRY, id)
-  return try and string.match(try, '^%d+|(.*)$') or ''
+local function first_waiting(lane, offset)
+  return redis.call('ZRANGEBYLEX', WAIT, '[' .. lane .. '\0', '(' .. lane .. '\1', 'LIMIT', offset, 1)[1]
+end
+
+local function count_waiting(lane)
+  return redis.call('ZLEXCOUNT', WAIT, '[' .. lane .. '\0', '(' .. lane .. '\1')
 end
 
 local TRIMMED = '{"entry_id":"%s","error_type":"host_error","error_message":"the entry was '
@@ -140,18 +161,30 @@ local function forget(lane, id)
   redis.call('XACK', stream, group, id)
 end
 
--- Hands out the lane's next entry that is still to be run, or frees the lane.
+-- Hands out the lane's next entry that is still to be run, or frees the lane. What waits aside
+-- is passed until it is due.
 local function take_head(lane)
   redis.call('ZREM', READY, lane)
+  local passed, soonest = 0, nil
   while true do
-    local member = redis.call('ZRANGEBYLEX', WAIT, '[' .. lane .. '\0', '(' .. lane .. '\1', 'LIMIT', 0, 1)[1]
+    local member = first_waiting(lane, passed)
     if not member then
-      redis.call('HDEL', LANES, lane)
+      if soonest then
+        redis.call('HSET', LANES, lane, 'aside')
+        redis.call('ZADD', READY, soonest, lane)
+      else
+        redis.call('HDEL', LANES, lane)
+      end
       return nil
     end
     local id = unpad(string.sub(member, #lane + 2))
-    local entry = redis.call('XRANGE', stream, id, id)[1]
-    if not entry then
+    local _, _, due = tried(id)
+    due = tonumber(due) or 0
+    local entry = due <= now and redis.call('XRANGE', stream, id, id)[1]
+    if due > now then
+      soonest = math.min(due, soonest or due)
+      passed = passed + 1
+    elseif not entry then
       bury({}, string.format(TRIMMED, id, ARGV[4], ARGV[4]))
       forget(lane, id)
     else

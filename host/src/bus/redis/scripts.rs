@@ -8,6 +8,9 @@ pub(super) struct Scripts {
     pub(super) commit: Script,
     pub(super) heartbeat: Script,
     pub(super) recover: Script,
+    pub(super) alone: Script,
+    pub(super) lanes: Script,
+    pub(super) lane: Script,
 }
 
 impl Scripts {
@@ -22,6 +25,9 @@ impl Scripts {
             commit: script!("commit.lua"),
             heartbeat: script!("heartbeat.lua"),
             recover: script!("recover.lua"),
+            alone: script!("alone.lua"),
+            lanes: script!("lanes.lua"),
+            lane: script!("lane.lua"),
         }
     }
 }

@@ -27,12 +27,14 @@ pub(super) fn push_commit(
         Verdict::Done {
             outputs,
             dead_letter,
+            stops_lane,
         } => {
             let dead_letter = match dead_letter {
                 Some(dead_letter) => serde_json::to_string(dead_letter)?,
                 None => String::new(),
             };
-            call.arg("done").arg(dead_letter).arg(outputs.len());
+            call.arg("done").arg(dead_letter).arg(*stops_lane);
+            call.arg(outputs.len());
             for output in outputs {
                 // Lua counts from 1.
                 call.arg(KEYS_BEFORE_STREAMS + 1 + output.event_type.stream_index())
@@ -42,9 +44,14 @@ pub(super) fn push_commit(
                 }
             }
         }
-        Verdict::Retry { after, history } => {
+        Verdict::Retry {
+            after,
+            aside,
+            history,
+        } => {
             call.arg("retry")
                 .arg(millis(*after))
+                .arg(*aside)
                 .arg(serde_json::to_string(history)?);
         }
         Verdict::Release => {
@@ -116,14 +123,8 @@ pub(super) fn entries(value: Value) -> Parsed<Vec<Entry>> {
         .collect()
 }
 
-fn delivery(value: Value) -> Parsed<Delivery> {
+pub(super) fn delivery(value: Value) -> Parsed<Delivery> {
     let [id, lane, fence, attempt, history, fields] = array(value)?;
-    let history = bytes(history)?;
-    let history: Vec<Attempt> = if history.is_empty() {
-        Vec::new()
-    } else {
-        serde_json::from_slice(&history).map_err(|e| format!("history of attempts: {e}"))?
-    };
     Ok(Delivery {
         lease: Lease {
             entry: entry_id(id)?,
@@ -132,8 +133,16 @@ fn delivery(value: Value) -> Parsed<Delivery> {
         },
         fields: pairs(fields)?,
         attempt: u32::try_from(count(&attempt)?).map_err(|e| e.to_string())?,
-        history,
+        history: attempts(history)?,
     })
+}
+
+pub(super) fn attempts(history: Value) -> Parsed<Vec<Attempt>> {
+    let history = bytes(history)?;
+    if history.is_empty() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_slice(&history).map_err(|e| format!("history of attempts: {e}"))
 }
 
 fn pairs(value: Value) -> Parsed<Fields> {
@@ -145,12 +154,12 @@ fn pairs(value: Value) -> Parsed<Fields> {
     Ok(fields)
 }
 
-fn entry_id(value: Value) -> Parsed<EntryId> {
+pub(super) fn entry_id(value: Value) -> Parsed<EntryId> {
     let id = text(value)?;
     EntryId::parse(&id).ok_or_else(|| format!("{id:?} is no entry id"))
 }
 
-fn text(value: Value) -> Parsed<String> {
+pub(super) fn text(value: Value) -> Parsed<String> {
     String::from_utf8(bytes(value)?).map_err(|e| e.to_string())
 }
 
@@ -162,7 +171,7 @@ fn bytes(value: Value) -> Parsed<Vec<u8>> {
     }
 }
 
-fn list(value: Value) -> Parsed<Vec<Value>> {
+pub(super) fn list(value: Value) -> Parsed<Vec<Value>> {
     match value {
         Value::Array(values) => Ok(values),
         Value::Nil => Ok(Vec::new()),
@@ -170,7 +179,7 @@ fn list(value: Value) -> Parsed<Vec<Value>> {
     }
 }
 
-fn array<const N: usize>(value: Value) -> Parsed<[Value; N]> {
+pub(super) fn array<const N: usize>(value: Value) -> Parsed<[Value; N]> {
     <[Value; N]>::try_from(list(value)?)
         .map_err(|found| format!("expected {N} values, found {}", found.len()))
 }
