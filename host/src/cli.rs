@@ -4,6 +4,7 @@
 mod config;
 mod demo;
 mod doctor;
+mod filter;
 mod output;
 mod plugin;
 mod publish;
@@ -11,6 +12,7 @@ mod run;
 mod serve;
 mod status;
 mod timeline;
+mod when;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -6,6 +6,7 @@
 
 mod codec;
 mod envelope;
+mod glance;
 mod id;
 mod kind;
 mod payload;
@@ -14,6 +15,7 @@ mod shallow;
 
 pub use codec::{Malformed, decode, decode_json, encode, is_too_deep};
 pub use envelope::{Envelope, ParseTimestampError, parse_timestamp};
+pub(crate) use glance::Glance;
 pub use id::{Id, ParseIdError};
 pub use kind::EventType;
 pub use payload::{
@@ -24,7 +26,6 @@ pub use payload::{
     TokenUsage,
 };
 pub use salvage::Salvaged;
-pub(crate) use shallow::Shallow;
 
 /// One event, decoded and found to meet the contract.
 #[derive(Debug, Clone)]

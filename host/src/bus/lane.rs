@@ -5,11 +5,10 @@
 //! characters in strings) and refuses what is nested deeper than 1000. Such an event, where the
 //! group handles its type, is malformed whichever lane it has.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use super::{EntryId, Subscription};
-use crate::event::{Fields, Id, Shallow};
+use crate::event::{Fields, Glance, Id};
 
 /// Key of a lane: the aggregate's id, or `!` and the entry's id where no aggregate can be
 /// read.
@@ -45,50 +44,17 @@ pub(super) enum Claim {
     Run { lane: Lane, event_id: Option<Id> },
 }
 
-/// What is to be known of an entry before it is claimed.
-#[derive(Default)]
-struct Envelope<'a> {
-    event_type: Option<Cow<'a, [u8]>>,
-    event_id: Option<Id>,
-    /// Made readable where it is no UTF-8: a lane can be found in it all the same.
-    data: Option<Cow<'a, str>>,
-}
-
-fn envelope(fields: &Fields) -> Envelope<'_> {
-    if let Some(whole) = fields.whole_event() {
-        return one_field(whole);
-    }
-    let event_id = fields.get("event_id").map(String::from_utf8_lossy);
-    Envelope {
-        event_type: fields.get("type").map(Cow::Borrowed),
-        event_id: event_id.and_then(|text| text.parse().ok()),
-        data: fields.get("data").map(String::from_utf8_lossy),
-    }
-}
-
-fn one_field(whole: &[u8]) -> Envelope<'static> {
-    let text = String::from_utf8_lossy(whole);
-    let Some(whole) = Shallow::parse(&text) else {
-        return Envelope::default();
-    };
-    Envelope {
-        event_type: whole.text("type").map(|name| Cow::Owned(name.into_bytes())),
-        event_id: whole.id("event_id"),
-        data: whole.json("data").map(|data| Cow::Owned(data.to_owned())),
-    }
-}
-
 pub(super) fn claim(subscription: &Subscription, id: EntryId, fields: &Fields) -> Claim {
     let target = fields.get("target_group");
     if target.is_some_and(|target| target != subscription.group.as_bytes()) {
         return Claim::Skip;
     }
     let own = || Lane(format!("!{id}"));
-    let envelope = envelope(fields);
-    let Some(name) = envelope.event_type else {
+    let seen = Glance::of(fields);
+    let Some(name) = &seen.event_type else {
         return Claim::Run {
             lane: own(),
-            event_id: envelope.event_id,
+            event_id: seen.event_id,
         };
     };
     let handled = subscription
@@ -98,36 +64,17 @@ pub(super) fn claim(subscription: &Subscription, id: EntryId, fields: &Fields) -
     let Some(kind) = handled else {
         return Claim::Skip;
     };
-    let data = envelope.data.as_deref();
-    let lane = data.and_then(|data| aggregate(data, kind.aggregate()));
     Claim::Run {
-        lane: lane.map_or_else(own, |id| Lane(id.to_string())),
-        event_id: envelope.event_id,
+        lane: seen
+            .aggregate(*kind)
+            .map_or_else(own, |id| Lane(id.to_string())),
+        event_id: seen.event_id,
     }
 }
 
 /// The event's id alone, for entries that are claimed already.
 pub(super) fn event_id(fields: &Fields) -> Option<Id> {
-    envelope(fields).event_id
-}
-
-/// The first of the paths that is there counts, and must be an id.
-fn aggregate(data: &str, paths: &[&str]) -> Option<Id> {
-    let object = Shallow::parse(data)?;
-    paths.iter().find_map(|path| find(&object, path))?
-}
-
-/// None where nothing is at the path, `Some(None)` where what is there is no id.
-fn find(object: &Shallow<'_>, path: &str) -> Option<Option<Id>> {
-    let (key, rest) = match path.split_once('.') {
-        Some((key, rest)) => (key, Some(rest)),
-        None => (path, None),
-    };
-    let value = object.json(key).filter(|json| *json != "null")?;
-    match rest {
-        None => Some(object.id(key)),
-        Some(rest) => find(&Shallow::parse(value)?, rest),
-    }
+    Glance::of(fields).event_id
 }
 
 #[cfg(test)]
