@@ -357,6 +357,21 @@ pub trait Bus: Operator {
     /// Entries after `after`, oldest first, at most `max`.
     async fn read(&self, stream: &str, after: EntryId, max: usize) -> Result<Vec<Entry>, BusError>;
 
+    /// One entry; none where there is none with the id.
+    async fn read_one(&self, stream: &str, id: EntryId) -> Result<Option<Entry>, BusError> {
+        let before = match (id.ms, id.seq) {
+            (0, 0) => return Ok(None),
+            (ms, 0) => EntryId {
+                ms: ms - 1,
+                // The largest that every bus has room for.
+                seq: i64::MAX as u64,
+            },
+            (ms, seq) => EntryId { ms, seq: seq - 1 },
+        };
+        let found = self.read(stream, before, 1).await?;
+        Ok(found.into_iter().find(|entry| entry.id == id))
+    }
+
     /// Creates the group where it does not exist. Called once before the first fetch.
     async fn join(&self, subscription: &Subscription) -> Result<(), BusError>;
 

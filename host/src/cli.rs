@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod doctor;
 mod filter;
+mod lane;
 mod output;
 mod plugin;
 mod publish;
@@ -82,6 +83,9 @@ enum Verb {
     /// Looks at plugins
     #[command(subcommand)]
     Plugin(plugin::Verb),
+    /// Looks at lanes that are busy, and lets them go on
+    #[command(subcommand)]
+    Lane(lane::Verb),
     /// Shows each group's figures and the plugins
     Status(status::Args),
     /// Looks at the configuration
@@ -111,6 +115,7 @@ impl Cli {
             Verb::Run(args) => run::run(args, &global).await,
             Verb::Publish(args) => publish::run(args, &global).await,
             Verb::Plugin(verb) => plugin::run(verb, &global).await,
+            Verb::Lane(verb) => lane::run(verb, &global).await,
             Verb::Status(args) => status::run(args, &global).await,
             Verb::Config(verb) => config::run(verb, &global).await,
             Verb::Doctor(args) => doctor::run(args, &global).await,

@@ -83,7 +83,8 @@ pub fn conclude(ended: Ended<'_>, now: DateTime<Utc>) -> Result<Commit, serde_js
                 },
                 None => {
                     let plugin = ended.plugin.as_ref();
-                    let dead_letter = dead_letter(&ended.delivery, failure, plugin, history, now);
+                    let dead_letter = (!failure.error_type.is_verdict())
+                        .then(|| dead_letter(&ended.delivery, failure, plugin, history, now));
                     let parks = ended.retry.poisoned_lane == PoisonedLane::Park;
                     Verdict::Done {
                         outputs: failed(&ended, failure, now)?,
@@ -98,6 +99,49 @@ pub fn conclude(ended: Ended<'_>, now: DateTime<Utc>) -> Result<Commit, serde_js
         lease: ended.delivery.lease,
         event_id: Some(event_id),
         verdict,
+    })
+}
+
+/// The commit of a delivery that an operator gives up before its runs are used up: a failed
+/// event and a dead letter with the class of its last failure, whatever that is. The delivery
+/// is no run.
+///
+/// # Errors
+/// As [`conclude`].
+pub fn give_up(
+    group: &str,
+    mut delivery: Delivery,
+    event: Event,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<Commit, serde_json::Error> {
+    delivery.attempt -= 1;
+    let failure = match delivery.history.last() {
+        Some(last) => Failure::new(
+            last.error_type,
+            format!("{reason}; its last run: {}", last.error_message),
+        ),
+        None => Failure::new(ErrorType::HostError, reason),
+    };
+    let history = history(&delivery, &failure, None, now);
+    let dead_letter = dead_letter(&delivery, &failure, None, history, now);
+    let ended = Ended {
+        group,
+        delivery,
+        event,
+        plugin: None,
+        result: Err(failure.clone()),
+        cost: None,
+        retry: &RetryPolicy::default(),
+    };
+    Ok(Commit {
+        event_id: Some(ended.event.envelope.event_id),
+        verdict: Verdict::Done {
+            outputs: failed(&ended, &failure, now)?,
+            dead_letter: Some(dead_letter),
+            stops_lane: false,
+        },
+        lease: ended.delivery.lease,
     })
 }
 
@@ -120,7 +164,7 @@ pub fn conclude_malformed(
         event_id: salvaged.event_id,
         verdict: Verdict::Done {
             outputs: outputs.into_iter().collect(),
-            dead_letter: dead_letter(&delivery, &failure, None, history, now),
+            dead_letter: Some(dead_letter(&delivery, &failure, None, history, now)),
             stops_lane: false,
         },
         lease: delivery.lease,
@@ -288,11 +332,8 @@ fn dead_letter(
     plugin: Option<&PluginId>,
     history: Vec<Attempt>,
     now: DateTime<Utc>,
-) -> Option<Box<DeadLetter>> {
-    if failure.error_type.is_verdict() {
-        return None;
-    }
-    Some(Box::new(DeadLetter {
+) -> Box<DeadLetter> {
+    Box::new(DeadLetter {
         entry_id: delivery.lease.entry.to_string(),
         error_type: failure.error_type,
         error_message: failure.message.clone(),
@@ -302,7 +343,7 @@ fn dead_letter(
         first_at: history.first().map_or(now, |attempt| attempt.at),
         last_at: now,
         history,
-    }))
+    })
 }
 
 fn ours(ended: &Ended<'_>) -> Result<Extra, serde_json::Error> {

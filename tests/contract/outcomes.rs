@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use hothouse::bus::{Commit, DeadLetter, Delivery, EntryId, Lane, Lease, Output, Verdict};
-use hothouse::config::RetryPolicy;
+use hothouse::config::{PoisonedLane, RetryPolicy};
 use hothouse::event::{DetectedStack, Event, EventType, Extra, Fields, Id, decode, decode_json};
 use hothouse::failure::{ErrorType, Failure};
 use hothouse::outcome::{Ended, conclude, conclude_malformed};
@@ -48,6 +48,15 @@ fn delivery(attempt: u32) -> Delivery {
 }
 
 fn commit(event: Event, attempt: u32, result: Result<Reply, Failure>) -> Commit {
+    commit_with(&RetryPolicy::default(), event, attempt, result)
+}
+
+fn commit_with(
+    retry: &RetryPolicy,
+    event: Event,
+    attempt: u32,
+    result: Result<Reply, Failure>,
+) -> Commit {
     let ended = Ended {
         group: "workers",
         delivery: delivery(attempt),
@@ -63,7 +72,7 @@ fn commit(event: Event, attempt: u32, result: Result<Reply, Failure>) -> Commit 
             wall_ms: 1.5,
             ..Cost::default()
         }),
-        retry: &RetryPolicy::default(),
+        retry,
     };
     conclude(ended, now()).expect("commit")
 }
@@ -248,6 +257,30 @@ fn every_retried_class_gets_three_retries_and_then_both_failed_event_and_dead_le
         assert_eq!(data(&outcome)["retry_count"], 3);
         let letter = done(&commit).1.expect("dead letter");
         assert_eq!((letter.attempts, letter.error_type), (4, error_type));
+    }
+}
+
+#[test]
+fn the_route_decides_what_becomes_of_the_lane() {
+    for policy in [PoisonedLane::Block, PoisonedLane::Skip, PoisonedLane::Park] {
+        let retry = RetryPolicy {
+            poisoned_lane: policy,
+            ..RetryPolicy::default()
+        };
+        let verdict = |attempt, result| commit_with(&retry, started(), attempt, result).verdict;
+        let Verdict::Retry { aside, .. } = verdict(1, failure(ErrorType::Trap)) else {
+            panic!("no retry");
+        };
+        assert_eq!(aside, policy == PoisonedLane::Skip);
+        let stops = |result| match verdict(4, result) {
+            Verdict::Done { stops_lane, .. } => stops_lane,
+            other => panic!("not final: {other:?}"),
+        };
+        assert_eq!(
+            stops(failure(ErrorType::Trap)),
+            policy == PoisonedLane::Park
+        );
+        assert!(!stops(failure(ErrorType::PermanentError)), "no dead letter");
     }
 }
 

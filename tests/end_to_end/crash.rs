@@ -8,6 +8,7 @@ use crate::site::{AGENTS, Site, agent};
 on_both_buses! {
     a_killed_hosts_event_is_finished_once_by_the_next_host
     an_event_that_kills_every_host_ends_as_a_dead_letter
+    the_neighbours_of_an_event_that_kills_hosts_end_well
     events_that_waited_for_a_slot_in_a_killed_host_keep_their_attempts
     a_host_that_wakes_after_its_lease_commits_nothing_and_goes_on
 }
@@ -63,6 +64,63 @@ async fn an_event_that_kills_every_host_ends_as_a_dead_letter(site: Site) {
     assert_eq!(letters[0].error_type(), "host_error");
     assert_eq!(letters[0].attempts(), 4);
     assert_eq!(letters[0].original, flat(&event));
+    let history = letters[0].said["history"].as_array().expect("a history");
+    let lost: Vec<_> = history.iter().map(|run| run["lost"].as_str()).collect();
+    let in_company = Some("in_company");
+    assert_eq!(lost, [in_company, in_company, in_company, Some("alone")]);
+}
+
+async fn the_neighbours_of_an_event_that_kills_hosts_end_well(site: Site) {
+    site.install("sleep-forever", "world = \"agent\"");
+    site.install("slow-echo-agent", "world = \"agent\"");
+    let killer = started("killer", json!({}));
+    let neighbours: Vec<_> = (0..3)
+        .map(|seq| started("any", json!({ "seq": seq })))
+        .collect();
+    let killer_route = agent("sleep-forever", "")
+        .replace("agent_type = \"sleep-forever\"", "agent_type = \"killer\"");
+    let route = |plugin: &str| {
+        format!(
+            "[[routes]]\ntype = \"agent.execution.started\"\nagent_type = \"any\"\n\
+             plugin = \"{plugin}\"\n[plugins.slow-echo-agent]\npath = \"plugins/slow-echo-agent\"\n"
+        )
+    };
+    site.configure(&format!(
+        "{SHORT_LEASE}{killer_route}{}",
+        route("sleep-forever")
+    ));
+    site.append_event(AGENTS, &killer).await;
+    for neighbour in &neighbours {
+        site.append_event(AGENTS, neighbour).await;
+    }
+    // Three times all of them run when the host dies.
+    for _ in 0..3 {
+        let mut host = site.serve();
+        host.runs(id_of(&killer)).await;
+        for neighbour in &neighbours {
+            host.runs(id_of(neighbour)).await;
+        }
+        host.kill();
+    }
+    // The fourth time each runs alone.
+    site.configure(&format!(
+        "{SHORT_LEASE}{killer_route}{}",
+        route("slow-echo-agent")
+    ));
+    let mut fourth = site.serve();
+    fourth.runs(id_of(&killer)).await;
+    fourth.kill();
+
+    let _fifth = site.serve();
+    for neighbour in &neighbours {
+        let outcome = site.outcome_of(AGENTS, id_of(neighbour)).await;
+        assert_eq!(outcome.kind(), "agent.execution.completed");
+    }
+    site.settled(AGENTS).await;
+    let letters = site.dead_letters(AGENTS).await;
+    assert_eq!(letters.len(), 1, "{letters:#?}");
+    assert_eq!(letters[0].original, flat(&killer));
+    assert_eq!(letters[0].attempts(), 4);
 }
 
 async fn events_that_waited_for_a_slot_in_a_killed_host_keep_their_attempts(site: Site) {
@@ -116,7 +174,7 @@ async fn a_host_that_wakes_after_its_lease_commits_nothing_and_goes_on(site: Sit
     assert_eq!(second.exit_code().await, Some(0), "{}", second.log());
 
     first.signal("CONT");
-    first.logs(&["done", id_of(&event)]).await;
+    first.logs(&["superseded"]).await;
     let next = started("any", json!({ "seq": 2 }));
     site.publish(std::slice::from_ref(&next)).await;
     assert_eq!(site.outcome_of(AGENTS, id_of(&next)).await.attempts(), 1);

@@ -34,6 +34,7 @@ mod contract;
 mod crash;
 mod discoveries;
 mod handlers;
+mod lanes;
 mod no_route;
 mod order;
 mod outage;

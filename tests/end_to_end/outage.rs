@@ -121,6 +121,39 @@ async fn every_acknowledged_event_has_one_outcome_though_redis_hangs_for_longer_
 }
 
 #[tokio::test]
+async fn hosts_that_do_not_hear_the_bus_stop_their_runs_and_lose_no_attempt() {
+    let site = durable();
+    let mut hosts = [site.serve(), site.serve()];
+    let pid = site.redis.as_ref().and_then(|redis| redis.pid());
+    let pid = pid.expect("Redis runs");
+    // More than one host takes, so that both have some.
+    let events: Vec<Value> = (0..80)
+        .map(|seq| {
+            let input = json!({ "seq": seq, "sleep_ms": 1500 });
+            started_in(&id(), "slow-echo-agent", input)
+        })
+        .collect();
+    produce(&site, &events).await;
+    for host in &mut hosts {
+        host.logs(&["run begins"]).await;
+    }
+    signal(pid, "STOP");
+    for host in &mut hosts {
+        host.logs(&["stopping what runs"]).await;
+    }
+    // Longer than a lease, by the clock of a server that is there.
+    sleep(Duration::from_secs(1)).await;
+    signal(pid, "CONT");
+    outcomes_come(&site, events.len()).await;
+    site.settled(AGENTS).await;
+    let outcomes = site.outcomes(AGENTS).await;
+    assert_eq!(outcomes.len(), events.len());
+    for outcome in &outcomes {
+        assert_eq!(outcome.attempts(), 1, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn publish_that_loses_its_redis_says_what_was_acknowledged_and_may_be_done_again() {
     let site = durable();
     let pid = site.redis.as_ref().and_then(|redis| redis.pid());

@@ -16,6 +16,15 @@ use crate::event::{Fields, Glance, Id};
 pub struct Lane(pub(super) String);
 
 impl Lane {
+    /// The lane of a key that a person typed: ids are written in lower case.
+    #[must_use]
+    pub fn named(key: &str) -> Self {
+        Self(
+            key.parse::<Id>()
+                .map_or(key.to_owned(), |id| id.to_string()),
+        )
+    }
+
     /// Whether the lane is one entry's own, because its aggregate could not be read.
     #[must_use]
     pub fn is_own(&self) -> bool {

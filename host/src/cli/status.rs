@@ -15,7 +15,8 @@ use crate::subscriptions;
 /// Shows each group's figures and the plugins
 ///
 /// lag: entries not read yet. pending: read and not finished. parked: of these, waiting behind
-/// their lane's head or for a retry. A bus in another process's memory cannot be looked at.
+/// their lane's head or for a retry. stopped: lanes that a dead letter
+/// stopped (`hothouse lane list`). A bus in another process's memory cannot be looked at.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -89,6 +90,7 @@ fn text(answer: &Answer) -> String {
         "pending",
         "parked",
         "lanes",
+        "stopped",
         "dead letters",
         "duplicates",
         "hosts",
@@ -107,6 +109,7 @@ fn text(answer: &Answer) -> String {
             group.pending.to_string(),
             group.parked.to_string(),
             group.lanes.to_string(),
+            group.stopped.to_string(),
             group.dead_letters.to_string(),
             group.duplicates.to_string(),
             group.hosts.to_string(),
