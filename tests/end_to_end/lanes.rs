@@ -161,7 +161,8 @@ async fn a_head_that_waits_for_its_retry_is_run_at_once_or_skipped_by_an_operato
     assert!(message.contains("agreed with Kim"), "{message}");
     let letters = site.dead_letters(AGENTS).await;
     assert_eq!(letters.len(), 1, "{letters:#?}");
-    assert_eq!(letters[0].original, flat(&skipped[0]));
+    let event_id = letters[0].original.get("event_id");
+    assert_eq!(event_id, Some(id_of(&skipped[0]).as_bytes()));
     assert_eq!(letters[0].attempts(), 1);
     assert!(letters[0].message().contains("agreed with Kim"));
 }
