@@ -176,6 +176,18 @@ pub struct Fetched {
     pub cursor: EntryId,
 }
 
+/// What a heartbeat found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Beat {
+    /// Entries freed, which hosts held that are gone.
+    pub freed: usize,
+    /// Whether a lane waits for a host, so that there is something to fetch.
+    pub waiting: bool,
+    /// When the next lease of a host ends if nothing is heard of it: a heartbeat then frees
+    /// what it holds at once.
+    pub next_end: Duration,
+}
+
 /// How a delivery ends.
 #[derive(Debug, Clone)]
 pub struct Commit {
@@ -407,9 +419,8 @@ pub trait Bus: Operator {
         lease: &Lease,
     ) -> Result<bool, BusError>;
 
-    /// Extends this host's lease and frees what hosts with an ended lease held; gives the
-    /// number of entries freed.
-    async fn heartbeat(&self, subscription: &Subscription) -> Result<usize, BusError>;
+    /// Extends this host's lease and frees what hosts with an ended lease held.
+    async fn heartbeat(&self, subscription: &Subscription) -> Result<Beat, BusError>;
 
     /// Gives up this host's lease; what it still holds is free at once, its attempt not
     /// counted.

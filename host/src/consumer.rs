@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use self::heartbeat::Heartbeat;
 use self::in_hand::InHand;
 use crate::bus::{
-    Bus, BusError, Commit, Committed, Delivery, EntryId, Fetched, REPLY_BUDGET, Subscription,
+    Beat, Bus, BusError, Commit, Committed, Delivery, EntryId, Fetched, REPLY_BUDGET, Subscription,
     Verdict,
 };
 use crate::pipeline::Pipeline;
@@ -399,18 +399,19 @@ impl Consumer {
         }
     }
 
-    fn beat_ended(&mut self, result: Result<usize, BusError>) {
+    fn beat_ended(&mut self, result: Result<Beat, BusError>) {
         self.ended.append(&mut self.refused);
         if self.recheck_at.is_some_and(|at| at <= Instant::now()) {
             self.recheck_at = None;
             self.suspect = true;
         }
         match result {
-            Ok(0) => {}
-            Ok(freed) => {
-                let group = self.subscription.group.as_str();
-                tracing::warn!(group, freed, "took over the entries of hosts that are gone");
-                self.caught_up = false;
+            Ok(Beat { freed, waiting, .. }) => {
+                if freed > 0 {
+                    let group = self.subscription.group.as_str();
+                    tracing::warn!(group, freed, "took over the entries of hosts that are gone");
+                }
+                self.caught_up &= !waiting;
             }
             Err(error) => tracing::warn!("heartbeat: {error}"),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use hothouse::bus::{
-    Attempt, Bus, BusError, Commit, Committed, DeadLetter, Delivery, Fetched, Lane, LaneStep,
+    Attempt, Beat, Bus, BusError, Commit, Committed, DeadLetter, Delivery, Fetched, Lane, LaneStep,
     Lease, Output, Stepped, Subscription, Verdict,
 };
 use hothouse::event::Id;
@@ -162,10 +162,10 @@ impl Host {
     }
 
     /// Extends the lease and frees what dead hosts held.
-    pub(crate) async fn heartbeat(&mut self) {
+    pub(crate) async fn heartbeat(&mut self) -> Beat {
         for _ in 0..TRIES {
             match self.bus.heartbeat(&self.subscription).await {
-                Ok(_) => return,
+                Ok(beat) => return beat,
                 Err(error) => self.after(&error).await,
             }
         }

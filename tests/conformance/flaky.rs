@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hothouse::bus::{
-    Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lane,
+    Beat, Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lane,
     LaneStateName, LaneStatus, LaneStep, Lanes, Lease, Operator, Stepped, Subscription,
 };
 use hothouse::event::Fields;
@@ -90,7 +90,7 @@ where
         self.inner.begin_alone(subscription, lease).await
     }
 
-    async fn heartbeat(&self, subscription: &Subscription) -> Result<usize, BusError> {
+    async fn heartbeat(&self, subscription: &Subscription) -> Result<Beat, BusError> {
         let reply = self.inner.heartbeat(subscription).await;
         lose_every_second(&self.heartbeats, reply)
     }

@@ -123,6 +123,7 @@ conformance! {
         hosts::a_host_whose_lease_ended_loses_its_entries_and_their_attempt,
         hosts::a_run_that_is_lost_alone_is_told_from_one_in_company,
         hosts::a_host_that_is_there_after_all_gives_back_the_attempt,
+        hosts::a_heartbeat_tells_when_the_next_lease_ends_and_whether_a_lane_waits,
         hosts::nobody_is_given_up_where_the_whole_group_was_silent,
         hosts::a_host_that_does_not_come_back_with_the_bus_is_given_up,
         hosts::a_host_that_is_heard_of_keeps_what_it_holds,

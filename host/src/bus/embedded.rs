@@ -23,7 +23,8 @@ use tokio::time::Instant;
 use self::book::Book;
 use self::thread::DbThread;
 use super::{
-    Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, Lease, Start, Subscription,
+    Beat, Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, Lease, Start,
+    Subscription,
 };
 use crate::event::Fields;
 
@@ -201,10 +202,14 @@ impl Bus for EmbeddedBus {
             .await
     }
 
-    async fn heartbeat(&self, subscription: &Subscription) -> Result<usize, BusError> {
+    async fn heartbeat(&self, subscription: &Subscription) -> Result<Beat, BusError> {
         self.step(subscription, |book| {
             book.extend_lease()?;
-            book.reap()
+            Ok(Beat {
+                freed: book.reap()?,
+                waiting: book.next_due()?.is_some_and(|due| due.is_zero()),
+                next_end: book.next_end()?,
+            })
         })
         .await
     }

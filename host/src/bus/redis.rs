@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use self::link::Link;
 use self::scripts::Scripts;
 use super::{
-    Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, Lease, REPLY_BUDGET,
+    Beat, Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, Lease, REPLY_BUDGET,
     Start, Subscription, prefix,
 };
 use crate::event::{EventType, Fields};
@@ -97,11 +97,11 @@ impl RedisBus {
             })
     }
 
-    async fn beat(&self, subscription: &Subscription, leaves: bool) -> Result<usize, BusError> {
+    async fn beat(&self, subscription: &Subscription, leaves: bool) -> Result<Beat, BusError> {
         let mut call = self.call(&self.scripts.heartbeat, subscription);
         call.arg(millis(subscription.lease)).arg(leaves);
         let reply = self.run(subscription, &call).await?;
-        wire::count(&reply).map_err(|reason| self.link.broken(reason))
+        wire::beat(reply).map_err(|reason| self.link.broken(reason))
     }
 
     async fn range(&self, key: &str, after: EntryId, max: usize) -> Result<Vec<Entry>, BusError> {
@@ -235,7 +235,7 @@ impl Bus for RedisBus {
         Ok(held == 1)
     }
 
-    async fn heartbeat(&self, subscription: &Subscription) -> Result<usize, BusError> {
+    async fn heartbeat(&self, subscription: &Subscription) -> Result<Beat, BusError> {
         self.beat(subscription, false).await
     }
 

@@ -6,13 +6,16 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Pending, backoff};
-use crate::bus::{Bus, BusError, Subscription};
+use crate::bus::{Beat, Bus, BusError, Subscription};
+
+/// Leases end by the bus's clock, to the millisecond.
+const CLOCK_TICK: Duration = Duration::from_millis(10);
 
 /// Sends heartbeats, one at a time, and knows how long the lease lasts by our own clock.
 pub(super) struct Heartbeat {
     bus: Arc<dyn Bus>,
     subscription: Arc<Subscription>,
-    under_way: Option<Pending<usize>>,
+    under_way: Option<Pending<Beat>>,
     /// When the heartbeat under way, or else the last one, began.
     began: Instant,
     /// When the next one is to begin.
@@ -54,9 +57,9 @@ impl Heartbeat {
         self.next_at = began;
     }
 
-    /// Begins a heartbeat when it is time, and ends with it; gives how many entries were freed.
+    /// Begins a heartbeat when it is time, and ends with it.
     /// May be dropped: what is under way goes on with the next call.
-    pub(super) async fn beat(&mut self) -> Result<usize, BusError> {
+    pub(super) async fn beat(&mut self) -> Result<Beat, BusError> {
         let call = match &mut self.under_way {
             Some(call) => call,
             None => {
@@ -70,13 +73,18 @@ impl Heartbeat {
         let result = call.await;
         self.under_way = None;
         let often = self.subscription.lease / 3;
-        if result.is_ok() {
-            self.errors = 0;
-            self.heard_at = self.began;
-            self.next_at = self.began + often;
-        } else {
-            self.next_at = Instant::now() + backoff(self.errors).min(often);
-            self.errors += 1;
+        match &result {
+            Ok(beat) => {
+                self.errors = 0;
+                self.heard_at = self.began;
+                // Where a lease ends before, its host is gone: what it holds is not to wait.
+                let soon = (beat.next_end + CLOCK_TICK).min(often);
+                self.next_at = self.began + soon;
+            }
+            Err(_) => {
+                self.next_at = Instant::now() + backoff(self.errors).min(often);
+                self.errors += 1;
+            }
         }
         result
     }

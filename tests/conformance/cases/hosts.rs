@@ -200,6 +200,33 @@ pub(crate) async fn a_host_that_is_there_after_all_gives_back_the_attempt(store:
     store.assert_at_rest(&agent_workers()).await;
 }
 
+pub(crate) async fn a_heartbeat_tells_when_the_next_lease_ends_and_whether_a_lane_waits(
+    store: Store,
+) {
+    store.publish(vec![started(Id::random(), 0)]).await;
+    let mut b = store.host("b", &agent_workers()).await;
+    assert!(b.heartbeat().await.next_end > Duration::from_secs(3000));
+    let mut a = store.host("a", &short_lease()).await;
+    let held = a.take_one().await;
+    let beat = b.heartbeat().await;
+    assert!(beat.next_end <= short_lease().lease, "{beat:?}");
+    assert!(!beat.waiting, "{beat:?}");
+    let taken = eventually("a lane waits for a host", async || {
+        let beat = b.heartbeat().await;
+        match beat.waiting {
+            true => Some(b.take_one().await),
+            false => None,
+        }
+    })
+    .await;
+    assert_eq!(taken.lease.entry, held.lease.entry);
+    let beat = b.heartbeat().await;
+    assert!(
+        !beat.waiting && beat.next_end > Duration::from_secs(3000),
+        "{beat:?}"
+    );
+}
+
 pub(crate) async fn nobody_is_given_up_where_the_whole_group_was_silent(store: Store) {
     store.publish(vec![started(Id::random(), 0)]).await;
     // What a silent host of a group holds moves when its lease is over (above). Here the bus

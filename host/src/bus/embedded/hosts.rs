@@ -1,6 +1,7 @@
 //! Hosts: their leases, and what becomes of what they held.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use chrono::Utc;
 use rusqlite::{Result, params};
@@ -78,6 +79,23 @@ impl Book<'_> {
             &[&self.now, &grace],
         )?;
         Ok(self.now >= grace)
+    }
+
+    /// When the next lease of a host ends.
+    pub(super) fn next_end(&self) -> Result<Duration> {
+        let (end, grace): (Option<i64>, i64) = self
+            .db
+            .prepare_cached(
+                "SELECT (SELECT min(until) FROM hosts WHERE stream = ?1 AND name = ?2), grace
+                 FROM groups WHERE stream = ?1 AND name = ?2",
+            )?
+            .query_row(params![self.stream(), self.group()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let left = end.unwrap_or(self.now).max(grace) - self.now;
+        Ok(Duration::from_millis(
+            u64::try_from(left).unwrap_or_default(),
+        ))
     }
 
     fn note_loss(&self, lane: &Lane, holder: &Holder) -> Result<()> {

@@ -18,7 +18,8 @@ end
 redis.call('HSET', META, 'beat', now)
 
 local alive = {}
-if now >= tonumber(redis.call('HGET', META, 'grace') or 0) then
+local grace = tonumber(redis.call('HGET', META, 'grace') or 0)
+if now >= grace then
   redis.call('ZREMRANGEBYSCORE', HOSTS, '-inf', '(' .. now)
 end
 for _, name in ipairs(redis.call('ZRANGE', HOSTS, 0, -1)) do
@@ -51,4 +52,7 @@ for i = 1, #lanes, 2 do
     freed = freed + 1
   end
 end
-return freed
+
+local soonest = redis.call('ZRANGE', HOSTS, 0, 0, 'WITHSCORES')[2]
+local next_end = math.max(tonumber(soonest or now + lease), grace) - now
+return { freed, redis.call('ZCOUNT', READY, '-inf', now), next_end }

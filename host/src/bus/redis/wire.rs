@@ -6,7 +6,7 @@ use redis::{ScriptInvocation, Value};
 
 use super::millis;
 use crate::bus::{
-    Attempt, Commit, Committed, Delivery, Entry, EntryId, Fetched, Lane, Lease, Verdict,
+    Attempt, Beat, Commit, Committed, Delivery, Entry, EntryId, Fetched, Lane, Lease, Verdict,
 };
 use crate::event::Fields;
 
@@ -66,6 +66,15 @@ pub(super) fn count(value: &Value) -> Parsed<usize> {
         Value::Int(number) => usize::try_from(*number).map_err(|e| e.to_string()),
         other => Err(format!("expected a number, found {other:?}")),
     }
+}
+
+pub(super) fn beat(value: Value) -> Parsed<Beat> {
+    let [freed, waiting, next_end] = array(value)?;
+    Ok(Beat {
+        freed: count(&freed)?,
+        waiting: count(&waiting)? > 0,
+        next_end: Duration::from_millis(count(&next_end)? as u64),
+    })
 }
 
 pub(super) fn fetched(value: Value) -> Parsed<Fetched> {
