@@ -66,7 +66,7 @@ if room > 0 and full == 0 and has_budget() then
         if busy then
           redis.call('ZREM', READY, lane)
         end
-        deliveries[#deliveries + 1] = deliver(lane, id, fields)
+        deliveries[#deliveries + 1] = deliver(lane, id, fields, 0, '', '')
       end
     end
     cursor = id

@@ -118,8 +118,7 @@ local function note_tries(id, failed, lost, aside_until, history)
   redis.call('HSET', TRY, id, table.concat({ failed, lost, aside_until, history }, '|'))
 end
 
-local function deliver(lane, id, fields)
-  local failed, lost, _, history = tried(id)
+local function deliver(lane, id, fields, failed, lost, history)
   local fence = redis.call('HINCRBY', META, 'fence', 1)
   local _, lost_runs = string.gsub(lost, ',', '')
   local attempt = failed + lost_runs + 1
@@ -178,8 +177,8 @@ local function take_head(lane)
       return nil
     end
     local id = unpad(string.sub(member, #lane + 2))
-    local _, _, due = tried(id)
-    due = tonumber(due) or 0
+    local failed, lost, aside_until, history = tried(id)
+    local due = tonumber(aside_until) or 0
     local entry = due <= now and redis.call('XRANGE', stream, id, id)[1]
     if due > now then
       soonest = math.min(due, soonest or due)
@@ -194,7 +193,7 @@ local function take_head(lane)
         forget(lane, id)
       else
         redis.call('ZREM', WAIT, member)
-        return deliver(lane, id, entry[2])
+        return deliver(lane, id, entry[2], failed, lost, history)
       end
     end
   end
