@@ -21,7 +21,8 @@ use crate::failure::ErrorType;
 
 pub use lane::Lane;
 pub use operator::{
-    GroupStatus, LaneState, LaneStateName, LaneStatus, LaneStep, Lanes, Operator, Stepped,
+    GroupStatus, LaneState, LaneStateName, LaneStatus, LaneStep, Lanes, Operator, Requeued,
+    Stepped, purged_stream,
 };
 pub use url::{BusUrl, BusUrlError, connect};
 

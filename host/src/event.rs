@@ -12,6 +12,7 @@ mod kind;
 mod payload;
 mod salvage;
 mod shallow;
+mod target;
 
 pub use codec::{Malformed, decode, decode_json, encode, is_too_deep};
 pub use envelope::{Envelope, ParseTimestampError, parse_timestamp};
@@ -26,6 +27,8 @@ pub use payload::{
     TokenUsage,
 };
 pub use salvage::Salvaged;
+pub(crate) use shallow::Shallow;
+pub use target::{ParsePluginRefError, PluginRef};
 
 /// One event, decoded and found to meet the contract.
 #[derive(Debug, Clone)]

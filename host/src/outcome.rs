@@ -412,6 +412,7 @@ impl<'a> Origin<'a> {
             source: Some(self.source.clone()),
             version: "1.0".to_owned(),
             generation: 0,
+            target_plugin: None,
         };
         Output {
             event_type,

@@ -9,10 +9,10 @@ use chrono::Utc;
 
 use crate::bus::{Commit, Delivery, Loss, Verdict};
 use crate::config::Repositories;
-use crate::event::{Event, Fields, Malformed, Payload, Salvaged, decode};
+use crate::event::{Event, Fields, Malformed, Payload, PluginRef, Salvaged, decode};
 use crate::failure::{ErrorType, Failure, MAX_MESSAGE, clean};
 use crate::outcome::{self, Ended};
-use crate::plugin::{Plugin, PluginId, Registry};
+use crate::plugin::{Plugin, PluginId, Registry, Slot};
 use crate::router::Router;
 use crate::sandbox::Run;
 
@@ -92,9 +92,10 @@ impl Pipeline {
             Ok(route) => &route.retry,
             Err(_) => self.router.unrouted(),
         };
-        let plugin = match &routed {
-            Ok(route) => self.plugins.get(&route.plugin),
-            Err(failure) => Err(failure.clone()),
+        let plugin = match (&event.envelope.target_plugin, &routed) {
+            (Some(target), _) => self.targeted(target, &event),
+            (None, Ok(route)) => self.plugins.get(&route.plugin),
+            (None, Err(failure)) => Err(failure.clone()),
         };
         let run = match &plugin {
             _ if delivery.attempt > retry.max_attempts()
@@ -120,6 +121,18 @@ impl Pipeline {
             cost,
             retry,
         }
+    }
+
+    /// The plugin that the event asks for itself: no route has looked whether it fits.
+    fn targeted(&self, target: &PluginRef, event: &Event) -> Slot {
+        let plugin = self.plugins.get_at(target)?;
+        let (world, kind) = (plugin.manifest.world, event.envelope.event_type);
+        if world.takes(kind) {
+            return Ok(plugin);
+        }
+        let message =
+            format!("the event is to go to {target}, whose world {world} cannot take {kind}");
+        Err(Failure::new(ErrorType::PluginUnavailable, message))
     }
 
     /// One run in the sandbox, or why there was none.

@@ -7,18 +7,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hothouse::bus::{
     Beat, Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lane,
-    LaneStateName, LaneStatus, LaneStep, Lanes, Lease, Operator, Stepped, Subscription,
+    LaneStateName, LaneStatus, LaneStep, Lanes, Lease, Operator, Requeued, Stepped, Subscription,
 };
-use hothouse::event::Fields;
+use hothouse::event::{Fields, PluginRef};
 
-/// Does what it is asked to, and then loses the reply of every second fetch, commit and
-/// heartbeat, beginning with the first of each.
+/// Does what it is asked to, and then loses the reply of every second fetch, commit, heartbeat,
+/// requeue and purge, beginning with the first of each.
 #[derive(Debug)]
 pub(crate) struct Flaky<B> {
     inner: B,
     fetches: AtomicUsize,
     commits: AtomicUsize,
     heartbeats: AtomicUsize,
+    requeues: AtomicUsize,
+    purges: AtomicUsize,
 }
 
 impl<B> Flaky<B> {
@@ -28,6 +30,8 @@ impl<B> Flaky<B> {
             fetches: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
             heartbeats: AtomicUsize::new(0),
+            requeues: AtomicUsize::new(0),
+            purges: AtomicUsize::new(0),
         }
     }
 }
@@ -154,6 +158,26 @@ where
         max: usize,
     ) -> Result<Vec<Entry>, BusError> {
         self.inner.dead_letters(stream, group, after, max).await
+    }
+
+    async fn requeue(
+        &self,
+        subscription: &Subscription,
+        letters: &[EntryId],
+        to: Option<&PluginRef>,
+    ) -> Result<Vec<Requeued>, BusError> {
+        let reply = self.inner.requeue(subscription, letters, to).await;
+        lose_every_second(&self.requeues, reply)
+    }
+
+    async fn purge(
+        &self,
+        subscription: &Subscription,
+        letters: &[EntryId],
+        reason: &str,
+    ) -> Result<usize, BusError> {
+        let reply = self.inner.purge(subscription, letters, reason).await;
+        lose_every_second(&self.purges, reply)
     }
 
     async fn advice(&self) -> Result<Vec<String>, BusError> {

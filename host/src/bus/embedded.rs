@@ -7,6 +7,7 @@ mod book;
 mod finish;
 mod hosts;
 mod lanes;
+mod letters;
 mod operator;
 mod thread;
 

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{BusError, Entry, EntryId, Lane, Subscription};
+use crate::event::PluginRef;
 
 pub use lanes::{LaneState, LaneStateName, LaneStatus, LaneStep, Lanes, Stepped};
 
@@ -36,6 +37,30 @@ pub struct GroupStatus {
     pub duplicates: u64,
     /// Hosts whose lease is running.
     pub hosts: u64,
+}
+
+/// What became of a dead letter that was to run again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Requeued {
+    /// Its event is at the end of its stream.
+    Appended {
+        /// As this entry.
+        entry: EntryId,
+        /// How often it was requeued, with this time.
+        generation: u32,
+    },
+    /// There is no such letter, or no more: nothing was changed.
+    Gone,
+    /// It cannot run again, and why: nothing was changed.
+    Refused(String),
+}
+
+/// The stream with a record for each dead letter of a group that was purged: the fields
+/// `letter`, `event_id` and `error_type` (empty where they could not be read), `reason` and
+/// `at`. About the last 10,000 are kept.
+#[must_use]
+pub fn purged_stream(stream: &str, group: &str) -> String {
+    format!("{}:purged", super::prefix(stream, group))
 }
 
 /// The operator's side of a [`Bus`](super::Bus).
@@ -72,8 +97,9 @@ pub trait Operator: Send + Sync + fmt::Debug {
         step: LaneStep,
     ) -> Result<Stepped, BusError>;
 
-    /// Dead letters of a group, oldest first, at most `max`: the original fields and, last,
-    /// `hothouse` ([`DeadLetter`] as JSON).
+    /// Dead letters of a group, oldest first, at most `max`, and fewer once their bodies reach
+    /// [`REPLY_BUDGET`](super::REPLY_BUDGET): the original fields and, last, `hothouse`
+    /// ([`DeadLetter`](super::DeadLetter) as JSON).
     async fn dead_letters(
         &self,
         stream: &str,
@@ -81,6 +107,29 @@ pub trait Operator: Send + Sync + fmt::Debug {
         after: EntryId,
         max: usize,
     ) -> Result<Vec<Entry>, BusError>;
+
+    /// Runs dead letters again: each one's event is appended at the end of its stream, for
+    /// this group alone, with its `generation` raised and, with `to`, for that plugin. Its
+    /// record as done is cleared and the letter deleted in the same step, so that an event
+    /// that is requeued twice runs once. The answers are in the order of `letters`.
+    ///
+    /// The subscription's `dedup_window` must be that of the group's hosts. On an error some
+    /// may be requeued already: sent again, these are [`Requeued::Gone`].
+    async fn requeue(
+        &self,
+        subscription: &Subscription,
+        letters: &[EntryId],
+        to: Option<&PluginRef>,
+    ) -> Result<Vec<Requeued>, BusError>;
+
+    /// Deletes dead letters, and writes down in the same step which, when and why, as entries
+    /// of the stream [`purged_stream`]. Gives how many were there.
+    async fn purge(
+        &self,
+        subscription: &Subscription,
+        letters: &[EntryId],
+        reason: &str,
+    ) -> Result<usize, BusError>;
 
     /// What the operator should know of the server's set-up: nothing where all is well.
     async fn advice(&self) -> Result<Vec<String>, BusError>;

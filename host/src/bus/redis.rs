@@ -1,6 +1,7 @@
 //! The bus on Redis Streams, 7.0 or newer. One Lua script for each step that must be atomic.
 
 mod lanes;
+mod letters;
 mod link;
 mod operator;
 mod scripts;

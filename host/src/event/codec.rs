@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::salvage::{Salvaged, salvage_flat, salvage_json};
-use super::{Envelope, Event, EventType, Fields, Id, Payload, parse_timestamp};
+use super::{Envelope, Event, EventType, Fields, Id, Payload, PluginRef, parse_timestamp};
 
 /// Deepest nesting of `data`. JSON parsers differ in what they bear, Redis's own and those in
 /// guests among them: below this, all agree.
@@ -56,15 +56,8 @@ struct Whole<'a> {
 /// # Errors
 /// [`Malformed`] when the entry does not meet the contract.
 pub fn decode(fields: &Fields) -> Result<Event, Malformed> {
-    let generation = match fields.get("generation") {
-        None => 0,
-        Some(bytes) => text("generation", bytes)
-            .and_then(|text| {
-                text.parse()
-                    .map_err(|_| format!("generation: expected a number, found {text:?}"))
-            })
-            .map_err(|reason| malformed(reason, salvage_flat(fields)))?,
-    };
+    let (generation, target_plugin) = (generation(fields), target_plugin(fields));
+    let known = *generation.as_ref().unwrap_or(&0);
     let event = if let Some(whole) = fields.whole_event() {
         text("event", whole)
             .map_err(|reason| malformed(reason, salvage_json(&String::from_utf8_lossy(whole))))
@@ -74,16 +67,36 @@ pub fn decode(fields: &Fields) -> Result<Event, Malformed> {
             .and_then(|texts| check(&texts))
             .map_err(|reason| malformed(reason, salvage_flat(fields)))
     };
-    match event {
-        Ok(mut event) => {
-            event.envelope.generation = generation;
+    let mut event = event.map_err(|mut error| {
+        error.salvaged.generation = known;
+        error
+    })?;
+    event.envelope.generation = known;
+    match (generation, target_plugin) {
+        (Ok(_), Ok(target_plugin)) => {
+            event.envelope.target_plugin = target_plugin;
             Ok(event)
         }
-        Err(mut error) => {
-            error.salvaged.generation = generation;
-            Err(error)
-        }
+        (Err(reason), _) | (Ok(_), Err(reason)) => Err(malformed(reason, Salvaged::of(&event))),
     }
+}
+
+/// What stands beside the event in both forms, as does `target_plugin`.
+fn generation(fields: &Fields) -> Result<u32, String> {
+    let Some(bytes) = fields.get("generation") else {
+        return Ok(0);
+    };
+    let text = text("generation", bytes)?;
+    text.parse()
+        .map_err(|_| format!("generation: expected a number, found {text:?}"))
+}
+
+fn target_plugin(fields: &Fields) -> Result<Option<PluginRef>, String> {
+    let Some(bytes) = fields.get("target_plugin") else {
+        return Ok(None);
+    };
+    let plugin = text("target_plugin", bytes)?.parse();
+    plugin.map(Some).map_err(|e| format!("target_plugin: {e}"))
 }
 
 /// Decodes an event from one JSON object, the form of the contract's examples.
@@ -149,6 +162,9 @@ pub fn encode(envelope: &Envelope, data: &str) -> Fields {
     if envelope.generation > 0 {
         fields.push("generation", envelope.generation.to_string());
     }
+    if let Some(plugin) = &envelope.target_plugin {
+        fields.push("target_plugin", plugin.to_string());
+    }
     fields.push("data", data);
     fields
 }
@@ -203,6 +219,7 @@ fn check(texts: &Texts<'_>) -> Result<Event, String> {
         source: present(texts.source).map(str::to_owned),
         version: version.to_owned(),
         generation: 0,
+        target_plugin: None,
     };
     if is_too_deep(texts.data) {
         return Err(format!("data: nested deeper than {MAX_NESTING} levels"));

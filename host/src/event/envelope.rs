@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use super::{EventType, Id};
+use super::{EventType, Id, PluginRef};
 
 /// The envelope of an event, as read and as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub struct Envelope {
     pub version: String,
     /// How often the event was requeued from the dead letters. Ours, 0 at first.
     pub generation: u32,
+    /// The plugin that is to take it, whatever its route says. Ours, for events that an
+    /// operator sends again.
+    pub target_plugin: Option<PluginRef>,
 }
 
 /// The text is no RFC 3339 time.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Manifest, Plugin, PluginError, Slot};
 use crate::config::{Config, Problem};
+use crate::event::PluginRef;
 use crate::failure::{ErrorType, Failure};
 use crate::sandbox::Sandbox;
 
@@ -51,6 +52,35 @@ impl Registry {
             let message = format!("no plugin {name:?} is configured");
             Err(Failure::new(ErrorType::PluginUnavailable, message))
         })
+    }
+
+    /// A plugin at one version, by its manifest's name.
+    ///
+    /// # Errors
+    /// As [`Registry::get`]; `plugin_unavailable` also where no plugin of this name has this
+    /// version.
+    pub fn get_at(&self, wanted: &PluginRef) -> Slot {
+        let ready = self.slots.values().filter_map(|slot| slot.as_ref().ok());
+        let named = ready.filter(|plugin| plugin.manifest.name == wanted.name);
+        let mut others = Vec::new();
+        for plugin in named {
+            if plugin.manifest.version == wanted.version {
+                return Ok(Arc::clone(plugin));
+            }
+            others.push(plugin.label.as_str());
+        }
+        if others.is_empty() {
+            // It is broken, or there is none of this name.
+            self.get(&wanted.name)?;
+        }
+        let message = format!(
+            "the event is to go to {wanted}, and this host has {}",
+            match others.is_empty() {
+                true => "none of this name".to_owned(),
+                false => others.join(", "),
+            }
+        );
+        Err(Failure::new(ErrorType::PluginUnavailable, message))
     }
 
     /// Every plugin, in name order.

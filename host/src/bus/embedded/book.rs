@@ -10,7 +10,7 @@ use crate::bus::{
 use crate::event::Fields;
 
 /// A dead letter has the first ones of its entry's fields: Redis cannot copy more.
-const MOST_FIELDS: usize = 3000;
+pub(super) const MOST_FIELDS: usize = 3000;
 
 /// One group at one moment, for one consumer.
 pub(super) struct Book<'a> {

@@ -7,8 +7,9 @@ use super::lanes::group_of;
 use super::{EmbeddedBus, now};
 use crate::bus::{
     BusError, Entry, EntryId, GroupStatus, Lane, LaneStateName, LaneStatus, LaneStep, Lanes,
-    Operator, Stepped, Subscription, dead_letter_stream,
+    Operator, Requeued, Stepped, Subscription, dead_letter_stream,
 };
+use crate::event::PluginRef;
 
 #[async_trait]
 impl Operator for EmbeddedBus {
@@ -107,6 +108,24 @@ impl Operator for EmbeddedBus {
     ) -> Result<Vec<Entry>, BusError> {
         self.range(dead_letter_stream(stream, group), after, max)
             .await
+    }
+
+    async fn requeue(
+        &self,
+        subscription: &Subscription,
+        letters: &[EntryId],
+        to: Option<&PluginRef>,
+    ) -> Result<Vec<Requeued>, BusError> {
+        self.requeue_letters(subscription, letters, to).await
+    }
+
+    async fn purge(
+        &self,
+        subscription: &Subscription,
+        letters: &[EntryId],
+        reason: &str,
+    ) -> Result<usize, BusError> {
+        self.purge_letters(subscription, letters, reason).await
     }
 
     async fn advice(&self) -> Result<Vec<String>, BusError> {

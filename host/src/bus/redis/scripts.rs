@@ -11,6 +11,9 @@ pub(super) struct Scripts {
     pub(super) alone: Script,
     pub(super) lanes: Script,
     pub(super) lane: Script,
+    pub(super) page: Script,
+    pub(super) requeue: Script,
+    pub(super) purge: Script,
 }
 
 impl Scripts {
@@ -28,6 +31,9 @@ impl Scripts {
             alone: script!("alone.lua"),
             lanes: script!("lanes.lua"),
             lane: script!("lane.lua"),
+            page: script!("page.lua"),
+            requeue: script!("requeue.lua"),
+            purge: script!("purge.lua"),
         }
     }
 }

@@ -6,7 +6,8 @@ use redis::{ScriptInvocation, Value};
 
 use super::millis;
 use crate::bus::{
-    Attempt, Beat, Commit, Committed, Delivery, Entry, EntryId, Fetched, Lane, Lease, Verdict,
+    Attempt, Beat, Commit, Committed, Delivery, Entry, EntryId, Fetched, Lane, Lease, Requeued,
+    Verdict,
 };
 use crate::event::Fields;
 
@@ -114,6 +115,24 @@ pub(super) fn committed(value: Value) -> Parsed<Vec<Committed>> {
                 b"duplicate" => Ok(Committed::Duplicate(next)),
                 b"superseded" => Ok(Committed::Superseded),
                 other => Err(format!("unknown answer {other:?} to a commit")),
+            }
+        })
+        .collect()
+}
+
+pub(super) fn requeued(value: Value) -> Parsed<Vec<Requeued>> {
+    list(value)?
+        .into_iter()
+        .map(|reply| {
+            let [kind, what, generation] = array(reply)?;
+            match bytes(kind)?.as_slice() {
+                b"appended" => Ok(Requeued::Appended {
+                    entry: entry_id(what)?,
+                    generation: u32::try_from(count(&generation)?).map_err(|e| e.to_string())?,
+                }),
+                b"gone" => Ok(Requeued::Gone),
+                b"refused" => Ok(Requeued::Refused(text(what)?)),
+                other => Err(format!("unknown answer {other:?} to a requeue")),
             }
         })
         .collect()
