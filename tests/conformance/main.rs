@@ -10,8 +10,8 @@ mod redis_only;
 mod store;
 
 use cases::{
-    claims, commits, duplicates, figures, hosts, lanes, poisoned, recovery, retries, streams,
-    stress,
+    claims, commits, duplicates, figures, hosts, lanes, letters, poisoned, recovery, requeues,
+    retries, streams, stress,
 };
 
 macro_rules! tests_on {
@@ -115,6 +115,20 @@ conformance! {
         figures::the_figures_of_a_group_are_right,
         figures::dead_letters_come_in_pages,
         figures::reading_stops_while_too_much_waits_and_goes_on_after,
+        requeues::a_requeued_event_runs_once_however_often_it_is_requeued,
+        requeues::a_requeue_tells_the_new_entry_and_its_generation,
+        requeues::a_requeued_event_takes_the_end_of_its_lane,
+        requeues::an_event_that_fails_again_is_a_letter_of_the_next_generation,
+        requeues::only_the_requeued_event_is_forgotten_as_finished,
+        requeues::a_requeued_entry_has_the_fields_of_its_letter_to_the_byte,
+        requeues::fields_that_say_who_takes_it_and_when_are_written_anew,
+        requeues::an_event_in_one_field_runs_again_too,
+        requeues::a_requeued_event_is_for_its_group_alone,
+        requeues::an_entry_without_an_id_is_requeued_too,
+        requeues::a_letter_that_cannot_run_again_is_refused_and_says_why,
+        letters::a_purged_letter_is_gone_and_written_down_once,
+        letters::the_records_of_purged_letters_are_the_newest_ones,
+        letters::large_letters_come_in_several_pages_each_once,
     ]
     several_hosts: [
         hosts::a_lane_is_one_hosts_at_a_time,

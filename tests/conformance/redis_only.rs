@@ -1,6 +1,7 @@
 //! What only a server can do to a host.
 
 mod books;
+mod letters;
 mod lost_keys;
 mod outages;
 mod replies;
