@@ -1,8 +1,10 @@
 //! The command line: one file for each verb.
 #![allow(clippy::print_stdout)] // Standard output is what this room is for.
 
+mod ask;
 mod config;
 mod demo;
+mod dlq;
 mod doctor;
 mod filter;
 mod lane;
@@ -86,6 +88,9 @@ enum Verb {
     /// Looks at lanes that are busy, and lets them go on
     #[command(subcommand)]
     Lane(lane::Verb),
+    /// Looks at dead letters, runs them again, deletes them
+    #[command(subcommand)]
+    Dlq(dlq::Verb),
     /// Shows each group's figures and the plugins
     Status(status::Args),
     /// Looks at the configuration
@@ -116,6 +121,7 @@ impl Cli {
             Verb::Publish(args) => publish::run(args, &global).await,
             Verb::Plugin(verb) => plugin::run(verb, &global).await,
             Verb::Lane(verb) => lane::run(verb, &global).await,
+            Verb::Dlq(verb) => dlq::run(verb, &global).await,
             Verb::Status(args) => status::run(args, &global).await,
             Verb::Config(verb) => config::run(verb, &global).await,
             Verb::Doctor(args) => doctor::run(args, &global).await,

@@ -43,7 +43,7 @@ pub fn report(error: &anyhow::Error, json: bool) {
 
 /// The text without what could command a terminal or hide text on it: what plugins, events
 /// and files say is in it. Lines stay lines.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let shown = |c: &char| *c == '\n' || !(c.is_control() || is_invisible(*c));
     text.chars().filter(shown).collect()
 }
@@ -55,7 +55,7 @@ pub(super) fn event_json(fields: &Fields) -> serde_json::Value {
         let name = String::from_utf8_lossy(name).into_owned();
         let text = String::from_utf8_lossy(value);
         let value = match name.as_str() {
-            "data" | "hothouse" => serde_json::from_str(&text).unwrap_or(text.into()),
+            "data" | "event" | "hothouse" => serde_json::from_str(&text).unwrap_or(text.into()),
             _ => text.into(),
         };
         object.insert(name, value);

@@ -1,0 +1,96 @@
+//! `hothouse dlq list`.
+
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::groups::Groups;
+use super::letter::Summary;
+use super::select::{Chosen, Select};
+use crate::cli::Global;
+use crate::cli::output::table;
+use crate::failure::clean;
+
+/// Longest error message in a line.
+const MAX_MESSAGE: usize = 60;
+
+/// Lists dead letters, oldest first
+///
+/// Without --group, those of every group of the configuration.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hothouse dlq list
+  hothouse dlq list --error-type timeout --since 2h
+  hothouse dlq list --plugin backend-agent@1.2.0 --limit 1000 --json")]
+pub(in crate::cli) struct Args {
+    #[command(flatten)]
+    groups: Groups,
+
+    /// At most this many
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+
+    #[command(flatten)]
+    select: Select,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    dead_letters: Vec<Summary>,
+    /// Whether there are more than are listed.
+    more: bool,
+}
+
+pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let config = global.load()?;
+    let bus = global.shared_bus(&config.bus)?;
+    let groups = args.groups.find(&config, &*bus).await?;
+    let mut answer = Answer {
+        dead_letters: Vec::new(),
+        more: false,
+    };
+    let visit = |letter: super::letter::Letter| {
+        answer.more = answer.dead_letters.len() >= args.limit as usize;
+        if answer.more {
+            return ControlFlow::Break(());
+        }
+        answer.dead_letters.push(letter.summary());
+        ControlFlow::Continue(())
+    };
+    Chosen::Passing(args.select)
+        .visit(&*bus, &groups, visit)
+        .await?;
+    global.output().answer(|| text(&answer), &answer)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(answer: &Answer) -> String {
+    if answer.dead_letters.is_empty() {
+        return "no dead letter passes".to_owned();
+    }
+    let titles = [
+        "id", "group", "at", "type", "error", "runs", "plugin", "event_id", "message",
+    ];
+    let mut rows = vec![titles.map(str::to_owned).to_vec()];
+    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    for letter in &answer.dead_letters {
+        rows.push(vec![
+            letter.id.clone(),
+            letter.group.clone(),
+            letter.at(),
+            clean(&or_dash(&letter.event_type), MAX_MESSAGE),
+            or_dash(&letter.error_type),
+            or_dash(&letter.attempts.map(|runs| runs.to_string())),
+            or_dash(&letter.plugin),
+            or_dash(&letter.event_id),
+            clean(&or_dash(&letter.error_message), MAX_MESSAGE),
+        ]);
+    }
+    let more = match answer.more {
+        true => "\n\nthere are more: raise --limit, or narrow with filters",
+        false => "",
+    };
+    format!("{}{more}", table(&rows))
+}

@@ -1,0 +1,212 @@
+//! `hothouse dlq requeue`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+
+use super::groups::Groups;
+use super::plan::{Part, Plan, letters};
+use super::select::{Chosen, Name, Select};
+use crate::bus::{Bus, Requeued};
+use crate::cli::ask::Ask;
+use crate::cli::{Global, Usage};
+use crate::config::Config;
+use crate::event::PluginRef;
+use crate::plugin::Manifest;
+
+/// Refusals that are told of one by one.
+const MOST_REFUSALS: usize = 20;
+
+/// Runs dead letters again
+///
+/// Each event goes to the end of its lane, for its own group alone and once, however often it
+/// is requeued. Exit code 1 where something that was named is no dead letter, where one was
+/// refused, or where the answer to the question was no.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hothouse dlq requeue 1705435260123-0
+  hothouse dlq requeue --error-type timeout --since 2h --dry-run
+  hothouse dlq requeue --all --group agent-workers --to backend-agent@1.2.1 --yes")]
+pub(in crate::cli) struct Args {
+    /// Ids of dead letters, or of their events
+    #[arg(value_name = "ID")]
+    ids: Vec<Name>,
+
+    /// Every dead letter
+    #[arg(long)]
+    all: bool,
+
+    /// The plugin that is to take them, whatever their routes say. It must be in the
+    /// configuration; a host that has not loaded this version fails them (plugin_unavailable)
+    #[arg(long, value_name = "NAME@VERSION")]
+    to: Option<PluginRef>,
+
+    #[command(flatten)]
+    ask: Ask,
+
+    #[command(flatten)]
+    groups: Groups,
+
+    #[command(flatten)]
+    select: Select,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    /// What was chosen.
+    selected: usize,
+    parts: Vec<Part>,
+    /// Names that no letter has.
+    not_found: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<PluginRef>,
+    /// Nothing was to be done, or the answer was no, where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done: Option<Done>,
+}
+
+#[derive(Default, Serialize)]
+struct Done {
+    requeued: usize,
+    /// Were there when they were chosen, and requeued or purged by another since.
+    gone: usize,
+    refused: Vec<Refusal>,
+}
+
+#[derive(Serialize)]
+struct Refusal {
+    id: String,
+    group: String,
+    reason: String,
+}
+
+pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let chosen = Chosen::new(args.ids, args.all, args.select)?;
+    args.ask.check()?;
+    let config = global.load()?;
+    let target = args.to.as_ref().map(|to| target(to, &config)).transpose()?;
+    let bus = global.shared_bus(&config.bus)?;
+    let groups = args.groups.find(&config, &*bus).await?;
+    let plan = Plan::new(&chosen, &*bus, groups).await?;
+    if let (Some(manifest), Some(to)) = (&target, &args.to) {
+        check_world(manifest, to, &plan)?;
+    }
+    let done = match plan.count() {
+        0 => None,
+        _ if args.ask.dry_run => None,
+        count => {
+            let to = args
+                .to
+                .as_ref()
+                .map_or(String::new(), |to| format!(" to {to}"));
+            let question = format!("Requeue {}{to}?", letters(count));
+            match args.ask.confirmed(&plan.preview(), &question)? {
+                true => Some(requeue(&plan, &*bus, args.to.as_ref()).await?),
+                false => None,
+            }
+        }
+    };
+    let refused = done.as_ref().is_some_and(|done| !done.refused.is_empty());
+    let declined = done.is_none() && plan.count() > 0 && !args.ask.dry_run;
+    let answer = Answer {
+        selected: plan.count(),
+        parts: plan.parts(),
+        not_found: plan.missing.iter().map(ToString::to_string).collect(),
+        to: args.to,
+        done,
+    };
+    let text = || match &answer.done {
+        Some(done) => format!("{}{}", done.text(), plan.missing_text()),
+        None if declined => "nothing was changed".to_owned(),
+        None if answer.selected == 0 => format!("no dead letter passes{}", plan.missing_text()),
+        None => format!("{}{}", plan.preview(), plan.missing_text()),
+    };
+    global.output().answer(text, &answer)?;
+    Ok(match refused || declined || !plan.missing.is_empty() {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    })
+}
+
+async fn requeue(plan: &Plan, bus: &dyn Bus, to: Option<&PluginRef>) -> anyhow::Result<Done> {
+    let mut done = Done::default();
+    for (group, ids) in plan.batches() {
+        let answers = bus.requeue(group, &ids, to).await.with_context(|| {
+            format!(
+                "{} of {} were requeued before; run the same again for the rest: what is \
+                 requeued is no dead letter any more",
+                done.requeued,
+                plan.count()
+            )
+        })?;
+        for (id, answer) in ids.iter().zip(answers) {
+            match answer {
+                Requeued::Appended { .. } => done.requeued += 1,
+                Requeued::Gone => done.gone += 1,
+                Requeued::Refused(reason) => done.refused.push(Refusal {
+                    id: id.to_string(),
+                    group: group.group.clone(),
+                    reason,
+                }),
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// The manifest of the plugin that is to take them.
+fn target(to: &PluginRef, config: &Config) -> anyhow::Result<Manifest> {
+    let mut others = Vec::new();
+    for plugin in config.plugins.values() {
+        let Ok(manifest) = Manifest::load(&plugin.path) else {
+            continue;
+        };
+        if manifest.name == to.name && manifest.version == to.version {
+            return Ok(manifest);
+        }
+        others.push(format!("{}@{}", manifest.name, manifest.version));
+    }
+    bail!(Usage(format!(
+        "--to {to}: the configuration has {}",
+        match others.is_empty() {
+            true => "no plugin that can be read".to_owned(),
+            false => others.join(", "),
+        }
+    )))
+}
+
+fn check_world(manifest: &Manifest, to: &PluginRef, plan: &Plan) -> anyhow::Result<()> {
+    let taken = |kind: &&crate::event::EventType| manifest.world.takes(**kind);
+    match plan.types.iter().find(|kind| !taken(kind)) {
+        None => Ok(()),
+        Some(kind) => bail!(Usage(format!(
+            "--to {to}: its world {} cannot take {kind}, which is among the chosen; --type \
+             narrows them",
+            manifest.world
+        ))),
+    }
+}
+
+impl Done {
+    fn text(&self) -> String {
+        let mut lines = vec![format!("requeued {}", letters(self.requeued))];
+        if self.gone > 0 {
+            lines.push(format!("{} were gone already", self.gone));
+        }
+        if !self.refused.is_empty() {
+            lines.push(format!("refused {}:", letters(self.refused.len())));
+        }
+        let shown = self.refused.iter().take(MOST_REFUSALS);
+        lines.extend(
+            shown.map(|refused| {
+                format!("  {} of {}: {}", refused.id, refused.group, refused.reason)
+            }),
+        );
+        if self.refused.len() > MOST_REFUSALS {
+            lines.push("  and others: --json names all".to_owned());
+        }
+        lines.join("\n")
+    }
+}
