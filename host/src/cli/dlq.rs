@@ -13,15 +13,12 @@ use std::process::ExitCode;
 
 use super::Global;
 
+// Without texts of their own: those of the arguments are longer, and clap would drop them.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
-    /// Lists dead letters, oldest first
     List(list::Args),
-    /// Shows one dead letter: its whole event and the error of every attempt
     Show(show::Args),
-    /// Runs dead letters again
     Requeue(requeue::Args),
-    /// Deletes dead letters and writes down why
     Purge(purge::Args),
 }
 
