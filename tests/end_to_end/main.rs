@@ -32,6 +32,7 @@ mod bad_plugins;
 mod checks;
 mod contract;
 mod crash;
+mod dead_letters;
 mod discoveries;
 mod handlers;
 mod lanes;

@@ -111,7 +111,7 @@ async fn check_bus(config: &Config, global: &Global, checks: &mut Checks) {
             Err(error) => checks.add(Finding::Fail, "bus", error),
             Ok(status) if status.dead_letters > 0 => {
                 let message = format!(
-                    "{group} on {stream} has {} dead letters",
+                    "{group} on {stream} has {} dead letters: `hothouse dlq list` shows them",
                     status.dead_letters
                 );
                 checks.add(Finding::Advice, "dead letters", message);

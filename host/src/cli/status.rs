@@ -115,6 +115,10 @@ fn text(answer: &Answer) -> String {
             group.hosts.to_string(),
         ]);
     }
+    let letters = match answer.groups.iter().any(|group| group.dead_letters > 0) {
+        true => "\n`hothouse dlq list` shows the dead letters",
+        false => "",
+    };
     let plugins: Vec<Vec<String>> = answer
         .plugins
         .iter()
@@ -128,7 +132,7 @@ fn text(answer: &Answer) -> String {
         })
         .collect();
     format!(
-        "bus {}\n\n{}\n\n{}",
+        "bus {}\n\n{}{letters}\n\n{}",
         answer.bus,
         table(&rows),
         table(&plugins)
