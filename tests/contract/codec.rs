@@ -31,7 +31,7 @@ fn any_name() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         3 => proptest::sample::select(vec![
             "event_id", "type", "timestamp", "data", "event", "version", "correlation_id",
-            "causation_id", "source", "generation", "target_group",
+            "causation_id", "source", "generation", "target_group", "target_plugin",
         ]).prop_map(|name| name.as_bytes().to_vec()),
         1 => vec(any::<u8>(), 0..8),
     ]
@@ -132,4 +132,61 @@ fn another_major_version_is_refused() {
     .expect_err("2.0");
     assert!(error.reason.starts_with("version: \"2.0\""), "{error}");
     assert!(error.salvaged.event_id.is_some());
+}
+
+/// An event in both forms, with a field beside it.
+fn in_both_forms(name: &str, value: &str) -> [Fields; 2] {
+    let event_id = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
+    let data = json!({ "pull_request_id": event_id, "merge_commit_sha": "abc123",
+                       "merged_by": event_id });
+    let mut flat = Fields::default();
+    for (name, value) in [
+        ("event_id", event_id),
+        ("type", "pr.merged"),
+        ("timestamp", "2024-01-16T20:01:00Z"),
+        ("data", &data.to_string()),
+    ] {
+        flat.push(name, value);
+    }
+    let mut one_field = Fields::default();
+    let whole = json!({ "event_id": event_id, "type": "pr.merged",
+                        "timestamp": "2024-01-16T20:01:00Z", "data": data });
+    one_field.push("event", whole.to_string());
+    [flat, one_field].map(|mut fields| {
+        fields.push("generation", "3");
+        fields.push(name, value);
+        fields
+    })
+}
+
+#[test]
+fn an_entry_may_name_the_plugin_that_is_to_take_its_event() {
+    for fields in in_both_forms("target_plugin", "backend-agent@1.2.0-rc.1") {
+        let event = decode(&fields).expect("an event");
+        let target = event.envelope.target_plugin.as_ref().expect("a plugin");
+        assert_eq!(target.to_string(), "backend-agent@1.2.0-rc.1");
+        assert_eq!(event.envelope.generation, 3);
+        let again = decode(&encode(&event.envelope, &event.data)).expect("an event");
+        assert_eq!(again.envelope, event.envelope);
+    }
+    for fields in in_both_forms("target_group", "pr-workers") {
+        let event = decode(&fields).expect("an event");
+        assert_eq!(event.envelope.target_plugin, None);
+    }
+}
+
+#[test]
+fn a_plugin_or_a_generation_that_is_none_is_malformed_and_the_ids_are_kept() {
+    for (name, value, generation) in [
+        ("target_plugin", "backend-agent", 3),
+        ("target_plugin", "", 3),
+        ("generation", "many", 0),
+    ] {
+        for fields in in_both_forms(name, value) {
+            let malformed = decode(&fields).expect_err("malformed");
+            assert!(malformed.reason.starts_with(name), "{malformed}");
+            assert_eq!(malformed.salvaged.generation, generation, "{malformed}");
+            assert!(malformed.salvaged.event_id.is_some(), "{malformed}");
+        }
+    }
 }

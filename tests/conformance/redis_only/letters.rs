@@ -1,6 +1,8 @@
 //! Dead letters on a server that is full, or whose replies would be too large.
 
-use hothouse::bus::{Entry, EntryId, Requeued, purged_stream};
+use std::time::Duration;
+
+use hothouse::bus::{Entry, EntryId, Requeued, Subscription, purged_stream};
 use hothouse::event::{Fields, Id};
 
 use super::{assert_unavailable, command, join, publish};
@@ -80,4 +82,28 @@ async fn a_purge_to_a_key_that_is_no_stream_changes_nothing() {
     let purged = host.bus.purge(&subscription, &ids, "why").await;
     purged.expect_err("it cannot be written down");
     assert_eq!(letters(&host).await, before);
+}
+
+#[tokio::test]
+async fn an_event_that_was_finished_in_the_window_before_runs_again_too() {
+    let server = RedisServer::start();
+    let years = Duration::from_secs(10 * 365 * 86_400);
+    let subscription = Subscription {
+        dedup_window: years,
+        ..agent_workers()
+    };
+    let mut host = join(&server, &subscription).await;
+    let entry = started(Id::random(), 0);
+    bury(&mut host, vec![entry.clone()]).await;
+    let (seconds, _): (u64, u64) = command(&server, &["TIME"]).await;
+    let bucket = seconds / years.as_secs();
+    let done = |bucket: u64| format!("{{execution-events}}:agent-workers:done:{bucket}");
+    command::<()>(&server, &["RENAME", &done(bucket), &done(bucket - 1)]).await;
+    publish(&host, vec![entry]).await;
+    assert_eq!(host.take(10).await.len(), 0, "it counts as finished");
+
+    let letter = letters(&host).await[0].id;
+    let requeued = host.bus.requeue(&subscription, &[letter], None).await;
+    requeued.expect("requeue");
+    assert_eq!(host.take(10).await.len(), 1);
 }

@@ -1,7 +1,7 @@
 //! The dead letters of a group on SQLite. The steps mirror `redis/requeue.lua` and
 //! `redis/purge.lua`.
 
-use chrono::{SecondsFormat, Utc};
+use chrono::Utc;
 use rusqlite::{Result, params};
 use serde::Deserialize;
 
@@ -92,8 +92,7 @@ impl Book<'_> {
         record.push("event_id", event_id.unwrap_or_default());
         record.push("error_type", error_type(&fields).unwrap_or_default());
         record.push("reason", reason);
-        let at = Utc::now().to_rfc3339_opts(SecondsFormat::AutoSi, true);
-        record.push("at", at);
+        record.push("at", Utc::now().to_rfc3339());
         let records = purged_stream(self.stream(), self.group());
         super::append(self.db, &records, self.now, &record)?;
         self.delete(letter)?;

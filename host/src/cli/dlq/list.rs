@@ -68,7 +68,7 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
 
 fn text(answer: &Answer) -> String {
     if answer.dead_letters.is_empty() {
-        return "no dead letter passes".to_owned();
+        return "no dead letters found".to_owned();
     }
     let titles = [
         "id", "group", "at", "type", "error", "runs", "plugin", "event_id", "message",

@@ -89,7 +89,7 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let text = || match answer.purged {
         Some(purged) => format!("purged {}{}", letters(purged), plan.missing_text()),
         None if declined => "nothing was changed".to_owned(),
-        None if answer.selected == 0 => format!("no dead letter passes{}", plan.missing_text()),
+        None if answer.selected == 0 => format!("no dead letters found{}", plan.missing_text()),
         None => format!("{}{}", plan.preview(), plan.missing_text()),
     };
     global.output().answer(text, &answer)?;

@@ -120,7 +120,7 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let text = || match &answer.done {
         Some(done) => format!("{}{}", done.text(), plan.missing_text()),
         None if declined => "nothing was changed".to_owned(),
-        None if answer.selected == 0 => format!("no dead letter passes{}", plan.missing_text()),
+        None if answer.selected == 0 => format!("no dead letters found{}", plan.missing_text()),
         None => format!("{}{}", plan.preview(), plan.missing_text()),
     };
     global.output().answer(text, &answer)?;
