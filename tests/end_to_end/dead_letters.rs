@@ -127,7 +127,11 @@ async fn a_filter_chooses_what_is_requeued_and_the_rest_stays(site: Site) {
         .map(|seq| started(WORKER, json!({ "seq": seq })))
         .collect();
     let hungry = started("loop-forever", json!({}));
-    bury(&site, &[traps.as_slice(), &[hungry.clone()]].concat()).await;
+    bury(
+        &site,
+        &[traps.as_slice(), std::slice::from_ref(&hungry)].concat(),
+    )
+    .await;
     let _host = mended(&site, host).await;
 
     let filter = ["--error-type", "trap", "--plugin", WORKER, "--since", "1h"];

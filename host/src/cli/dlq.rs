@@ -5,6 +5,7 @@ mod letter;
 mod list;
 mod plan;
 mod purge;
+mod records;
 mod requeue;
 mod select;
 mod show;

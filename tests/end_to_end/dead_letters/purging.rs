@@ -51,6 +51,16 @@ async fn a_purge_deletes_what_it_is_told_and_writes_down_why(site: Site) {
     assert_eq!(said("error_type"), "trap");
     assert_eq!(said("reason"), "sent by a test");
 
+    let list = ["dlq", "list", "--purged"];
+    let listed = site.hothouse(&list).await.exits(0).stdout;
+    for part in [id_of(&trap), "sent by a test", "agent-workers"] {
+        assert!(listed.contains(part), "{listed}");
+    }
+    let listed = site.hothouse(&[&list[..], &["--json"]].concat()).await;
+    let listed = listed.exits(0).json();
+    assert_eq!(listed["purged"][0]["letter"], letter["id"], "{listed:#}");
+    assert_eq!(listed["purged"].as_array().map(Vec::len), Some(1));
+
     // Nothing runs again, and by its name it is gone.
     site.publish(std::slice::from_ref(&trap)).await;
     outcomes_of(&site, id_of(&trap), 1).await;

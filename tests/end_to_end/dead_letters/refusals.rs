@@ -16,7 +16,7 @@ async fn what_is_not_said_clearly_changes_nothing(site: Site) {
     let event = started(WORKER, json!({ "seq": 1 }));
     bury(&site, std::slice::from_ref(&event)).await;
     let id = id_of(&event);
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["requeue", "--yes"], "--all"),
         (&["purge", "--reason", "x", "--yes"], "--all"),
         (&["requeue", "--all", id, "--yes"], "one of them"),
@@ -29,6 +29,8 @@ async fn what_is_not_said_clearly_changes_nothing(site: Site) {
         (&["requeue", "7", "--yes"], "event_id"),
         (&["list", "--error-type", "bad_luck"], "out_of_fuel"),
         (&["list", "--group", "poets"], "agent-workers"),
+        (&["list", "--purged", "--type", "pr.merged"], "--purged"),
+        (&["show", "18446744073709551615-0"], "event_id"),
     ];
     for (args, why) in cases {
         let args = [&["dlq"], args].concat();

@@ -16,7 +16,8 @@
 --   :meta   HASH  fence, duplicates, cursor, beat (the last heartbeat of any host), grace (until
 --                 when no host is given up), stopped (lanes), held_back (entries that
 --                 wait in stopped lanes)
---   :dlq    STREAM
+--   :dlq    STREAM  dead letters
+--   :purged STREAM  records of the ones that were deleted
 --
 -- The native pending list holds all that is read and not acknowledged, under one consumer:
 -- who holds what is said by :lanes alone.

@@ -78,6 +78,7 @@ struct Done {
 #[derive(Serialize)]
 struct Refusal {
     id: String,
+    stream: &'static str,
     group: String,
     reason: String,
 }
@@ -147,6 +148,7 @@ async fn requeue(plan: &Plan, bus: &dyn Bus, to: Option<&PluginRef>) -> anyhow::
                 Requeued::Gone => done.gone += 1,
                 Requeued::Refused(reason) => done.refused.push(Refusal {
                     id: id.to_string(),
+                    stream: group.stream,
                     group: group.group.clone(),
                     reason,
                 }),
@@ -178,8 +180,8 @@ fn target(to: &PluginRef, config: &Config) -> anyhow::Result<Manifest> {
 }
 
 fn check_world(manifest: &Manifest, to: &PluginRef, plan: &Plan) -> anyhow::Result<()> {
-    let taken = |kind: &&crate::event::EventType| manifest.world.takes(**kind);
-    match plan.types.iter().find(|kind| !taken(kind)) {
+    let mut types = plan.types.iter();
+    match types.find(|kind| !manifest.world.takes(**kind)) {
         None => Ok(()),
         Some(kind) => bail!(Usage(format!(
             "--to {to}: its world {} cannot take {kind}, which is among the chosen; --type \

@@ -87,7 +87,11 @@ impl FromStr for Name {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let letter = EntryId::parse(text).map(Self::Letter);
+        // No bus has ids beyond this one.
+        let largest = i64::MAX as u64;
+        let letter = EntryId::parse(text)
+            .filter(|id| id.ms <= largest && id.seq <= largest)
+            .map(Self::Letter);
         letter
             .or_else(|| text.parse().ok().map(Self::Event))
             .ok_or_else(|| {
