@@ -3,10 +3,13 @@
 //! [`Bus`] is the contract. It has two implementations, [`redis`] and [`embedded`], and one
 //! list of conformance cases (`tests/conformance`) that both pass.
 
+mod advice;
 pub mod embedded;
 mod lane;
 mod operator;
 pub mod redis;
+mod routes;
+mod trim;
 mod url;
 
 use std::fmt;
@@ -19,11 +22,13 @@ use serde::{Deserialize, Serialize};
 use crate::event::{EventType, Fields, Id};
 use crate::failure::ErrorType;
 
+pub use advice::{Advice, Severity};
 pub use lane::Lane;
 pub use operator::{
     GroupStatus, LaneState, LaneStateName, LaneStatus, LaneStep, Lanes, Operator, Requeued,
     Stepped, purged_stream,
 };
+pub use trim::{HeldBack, TrimBound, Trimmed};
 pub use url::{BusUrl, BusUrlError, connect};
 
 /// Once the bodies in one reply of a bus add up to this many bytes, a bus may leave further
@@ -51,6 +56,12 @@ impl EntryId {
             ms: ms.parse().ok()?,
             seq: seq.parse().ok()?,
         })
+    }
+}
+
+impl Serialize for EntryId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -86,6 +97,9 @@ pub struct Subscription {
     pub lease: Duration,
     /// Reading stops while this many entries wait behind busy lanes.
     pub parked_limit: usize,
+    /// The routes of these types, which all hosts of the group have in common
+    /// ([`shared_routes`](crate::router::shared_routes)).
+    pub routes: String,
 }
 
 /// Where a new group begins.
@@ -321,6 +335,19 @@ pub enum BusError {
         /// The group.
         group: String,
     },
+    /// Another host is in the group, with a running lease, and has other routes.
+    #[error(
+        "the hosts of the group {group} on {stream} have other routes ({difference}): give all \
+         hosts of a group the same routes, or stop those that run before you change them"
+    )]
+    RoutesDiffer {
+        /// The stream.
+        stream: String,
+        /// The group.
+        group: String,
+        /// Which routes are theirs alone and ours alone.
+        difference: String,
+    },
     /// It will not work later either: an answer that makes no sense, a wrong type of key.
     #[error("the bus at {bus} cannot be used: {reason}")]
     Broken {
@@ -385,7 +412,12 @@ pub trait Bus: Operator {
         Ok(found.into_iter().find(|entry| entry.id == id))
     }
 
-    /// Creates the group where it does not exist. Called once before the first fetch.
+    /// Creates the group where it does not exist, and begins this host's lease. Called once
+    /// before the first fetch.
+    ///
+    /// # Errors
+    /// [`BusError::RoutesDiffer`] where a host with a running lease has other routes: nothing
+    /// was changed. Where there is none, the group's routes are this host's from now on.
     async fn join(&self, subscription: &Subscription) -> Result<(), BusError>;
 
     /// Hands out at most `max` lane heads: due retries and released entries first, then new

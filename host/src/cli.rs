@@ -15,6 +15,7 @@ mod run;
 mod serve;
 mod status;
 mod timeline;
+mod trim;
 mod when;
 
 use std::path::PathBuf;
@@ -93,6 +94,8 @@ enum Verb {
     Dlq(dlq::Verb),
     /// Shows each group's figures and the plugins
     Status(status::Args),
+    /// Removes from the streams what every group has acknowledged
+    Trim(trim::Args),
     /// Looks at the configuration
     #[command(subcommand)]
     Config(config::Verb),
@@ -123,6 +126,7 @@ impl Cli {
             Verb::Lane(verb) => lane::run(verb, &global).await,
             Verb::Dlq(verb) => dlq::run(verb, &global).await,
             Verb::Status(args) => status::run(args, &global).await,
+            Verb::Trim(args) => trim::run(args, &global).await,
             Verb::Config(verb) => config::run(verb, &global).await,
             Verb::Doctor(args) => doctor::run(args, &global).await,
             Verb::Demo(args) => demo::run(args, &global).await,
@@ -178,6 +182,9 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(2);
     }
     let run = error.downcast_ref::<RunError>();
+    if matches!(run, Some(RunError::Bus(BusError::RoutesDiffer { .. }))) {
+        return ExitCode::from(2);
+    }
     if error.is::<BusError>() || matches!(run, Some(RunError::Bus(_))) {
         return ExitCode::from(3);
     }

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::bus::{BusUrl, Start};
+use serde::{Serialize, Serializer};
+
+use crate::bus::{BusUrl, Start, TrimBound};
 use crate::event::{EventType, Id};
 use crate::failure::{ErrorType, Failure};
 use crate::sandbox::{Limits, LimitsPatch};
@@ -39,6 +41,8 @@ pub struct Config {
     pub routes: Vec<RouteConfig>,
     /// Groups that differ from the defaults.
     pub groups: BTreeMap<String, GroupConfig>,
+    /// What hosts remove of the streams, where they remove anything.
+    pub trim: Option<TrimPolicy>,
 }
 
 /// Settings of one host.
@@ -80,28 +84,35 @@ pub struct PluginConfig {
 }
 
 /// Which events go to which plugin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct RouteConfig {
     /// The group that takes them.
+    #[serde(skip)]
     pub group: String,
     /// Their type.
+    #[serde(rename = "type")]
     pub event_type: EventType,
     /// Their agent_type or discovery_type; `*` takes any. Only for types that have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
     /// The plugin's name.
     pub plugin: String,
     /// When and how often a failure is retried.
+    #[serde(flatten)]
     pub retry: RetryPolicy,
 }
 
 /// When and how often a failed event is run again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RetryPolicy {
     /// Delay before each retry. Their number is the number of retries.
+    #[serde(rename = "retry_delays_ms", serialize_with = "all_millis")]
     pub delays: Vec<Duration>,
     /// Classes that are retried, where the operator overrides [`ErrorType::retried`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_on: Option<Vec<ErrorType>>,
     /// The longest delay that a plugin may ask for.
+    #[serde(rename = "max_delay_ms", serialize_with = "millis")]
     pub max_delay: Duration,
     /// What becomes of the lane.
     pub poisoned_lane: PoisonedLane,
@@ -120,6 +131,14 @@ pub enum PoisonedLane {
     /// As block; and where it ends as a dead letter, they wait until an operator releases the
     /// lane.
     Park,
+}
+
+fn millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u128(duration.as_millis())
+}
+
+fn all_millis<S: Serializer>(durations: &[Duration], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(durations.iter().map(Duration::as_millis))
 }
 
 impl Default for RetryPolicy {
@@ -168,6 +187,15 @@ impl RetryPolicy {
 pub struct GroupConfig {
     /// Where the group begins if it does not exist yet.
     pub start: Start,
+}
+
+/// What hosts remove of the streams that they consume, once every group has acknowledged it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrimPolicy {
+    /// What may go.
+    pub bound: TrimBound,
+    /// How often.
+    pub every: Duration,
 }
 
 /// Maps repository ids to directories.

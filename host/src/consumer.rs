@@ -36,6 +36,11 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// When a group that stopped reading, because too much waits behind busy lanes, looks again.
 const WHEN_FULL: Duration = Duration::from_millis(250);
 
+/// How long after its lease would have ended a host is waited for that has other routes, and
+/// how often the bus is asked meanwhile.
+const BEYOND_LEASE: Duration = Duration::from_secs(2);
+const WHEN_REFUSED: Duration = Duration::from_millis(500);
+
 /// First and longest pause after an error of the bus.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
@@ -189,6 +194,7 @@ impl Consumer {
     /// Waits for the bus to take the subscription; false where the host stops meanwhile.
     async fn join(&mut self) -> Result<bool, BusError> {
         let mut stop = self.stop.clone();
+        let mut refused_until = None;
         loop {
             let began = Instant::now();
             let joined = tokio::select! {
@@ -201,7 +207,21 @@ impl Consumer {
                     return Ok(true);
                 }
                 Err(error @ BusError::Broken { .. }) => return Err(error),
-                Err(error) => self.note(&error),
+                Err(error @ BusError::RoutesDiffer { .. }) => {
+                    // The others may be dead, and their lease still running.
+                    let until = *refused_until.get_or_insert_with(|| {
+                        let patience = self.subscription.lease + BEYOND_LEASE;
+                        tracing::warn!(?patience, "waiting, as they may be gone: {error}");
+                        Instant::now() + patience
+                    });
+                    if Instant::now() >= until {
+                        return Err(error);
+                    }
+                    self.retry_at = until.min(Instant::now() + WHEN_REFUSED);
+                }
+                Err(error @ (BusError::Unavailable { .. } | BusError::NoGroup { .. })) => {
+                    self.note(&error);
+                }
             }
             tokio::select! {
                 () = sleep_until(self.retry_at) => {}

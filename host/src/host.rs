@@ -11,8 +11,9 @@ use crate::consumer::Consumer;
 use crate::event::EventType;
 use crate::pipeline::Pipeline;
 use crate::plugin::Registry;
-use crate::router::Router;
+use crate::router::{Router, shared_routes};
 use crate::sandbox::Sandbox;
+use crate::trimmer::Trimmer;
 
 /// A host ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +40,12 @@ pub async fn run(
     // Ours: a consumer that fails stops the others through it.
     let (stopper, stopped) = watch::channel(*stop.borrow());
     let mut consumers = JoinSet::new();
-    for subscription in subscriptions(config) {
+    let subscriptions = subscriptions(config);
+    if let Some(policy) = config.trim {
+        let trimmer = Trimmer::new(Arc::clone(&bus), policy, &subscriptions);
+        consumers.spawn(trimmer.run(stopped.clone()));
+    }
+    for subscription in subscriptions {
         let pipeline = Pipeline {
             router: Router::new(&subscription.group, &config.routes),
             group: subscription.group.clone(),
@@ -106,6 +112,7 @@ pub fn subscriptions(config: &Config) -> Vec<Subscription> {
                 dedup_window: config.host.dedup_window,
                 lease: config.host.lease,
                 parked_limit: config.host.parked_limit,
+                routes: shared_routes(group, stream, &config.routes),
             });
         }
     }

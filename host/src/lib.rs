@@ -27,5 +27,6 @@ pub mod plugin;
 pub mod router;
 pub mod sandbox;
 pub mod telemetry;
+mod trimmer;
 
 pub use host::{RunError, consumer_name, run, subscriptions};

@@ -84,6 +84,26 @@ impl Router {
     }
 }
 
+/// The routes of `group` on `stream`, a line of JSON each, sorted: what the hosts of the group
+/// must have in common. The plugins' versions are not in it.
+#[must_use]
+pub fn shared_routes(group: &str, stream: &str, routes: &[RouteConfig]) -> String {
+    let mut lines: Vec<String> = routes
+        .iter()
+        .filter(|route| route.group == group && route.event_type.stream() == stream)
+        .map(|route| {
+            let mut route = route.clone();
+            if let Some(classes) = &mut route.retry.retry_on {
+                classes.sort_unstable();
+                classes.dedup();
+            }
+            serde_json::json!(route).to_string()
+        })
+        .collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
 fn selector(payload: &Payload) -> Option<&str> {
     if let Payload::AgentExecutionStarted(data) = payload {
         Some(&data.agent_type)

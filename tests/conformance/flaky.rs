@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hothouse::bus::{
-    Beat, Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus, Lane,
-    LaneStateName, LaneStatus, LaneStep, Lanes, Lease, Operator, Requeued, Stepped, Subscription,
+    Advice, Beat, Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus,
+    Lane, LaneStateName, LaneStatus, LaneStep, Lanes, Lease, Operator, Requeued, Stepped,
+    Subscription, TrimBound, Trimmed,
 };
 use hothouse::event::{Fields, PluginRef};
 
@@ -180,7 +181,17 @@ where
         lose_every_second(&self.purges, reply)
     }
 
-    async fn advice(&self) -> Result<Vec<String>, BusError> {
-        self.inner.advice().await
+    async fn advice(&self, subscriptions: &[Subscription]) -> Result<Vec<Advice>, BusError> {
+        self.inner.advice(subscriptions).await
+    }
+
+    async fn trim(
+        &self,
+        stream: &'static str,
+        groups: &[String],
+        bound: TrimBound,
+        dry_run: bool,
+    ) -> Result<Trimmed, BusError> {
+        self.inner.trim(stream, groups, bound, dry_run).await
     }
 }

@@ -11,7 +11,7 @@ mod store;
 
 use cases::{
     claims, commits, duplicates, figures, hosts, lanes, letters, poisoned, recovery, requeues,
-    retries, streams, stress,
+    retries, routes, streams, stress, trims,
 };
 
 macro_rules! tests_on {
@@ -129,6 +129,14 @@ conformance! {
         letters::a_purged_letter_is_gone_and_written_down_once,
         letters::the_records_of_purged_letters_are_the_newest_ones,
         letters::large_letters_come_in_several_pages_each_once,
+        trims::what_is_in_work_parked_waiting_or_unread_is_not_trimmed,
+        trims::a_second_group_that_is_behind_holds_back_what_the_first_has_finished,
+        trims::nothing_is_trimmed_while_a_configured_group_does_not_exist,
+        trims::a_stream_without_a_group_is_not_trimmed,
+        trims::the_bound_that_was_asked_for_is_kept,
+        trims::a_dry_run_changes_nothing_and_says_what_the_real_one_does,
+        trims::after_everything_is_trimmed_groups_go_on_where_they_were,
+        trims::dead_letters_are_not_trimmed,
     ]
     several_hosts: [
         hosts::a_lane_is_one_hosts_at_a_time,
@@ -145,6 +153,11 @@ conformance! {
         hosts::a_host_that_joins_again_under_its_name_recovers_what_it_held,
         hosts::wait_ends_when_another_host_appends,
         hosts::many_hosts_may_open_one_bus_at_once,
+        routes::a_host_with_other_routes_than_a_running_one_is_refused,
+        routes::where_no_other_host_is_alive_the_routes_are_the_newcomers,
+        routes::a_host_whose_lease_ended_no_longer_refuses_others,
+        routes::routes_on_one_stream_say_nothing_of_another_group,
+        trims::what_a_dead_host_held_is_not_trimmed,
         stress::many_hosts_keep_every_lane_in_order_and_every_event_once,
         stress::hosts_that_die_lose_no_event_and_no_order,
     ]

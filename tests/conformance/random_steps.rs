@@ -1,15 +1,15 @@
 //! Random steps, the same on both buses: what one hands out, the other does.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use hothouse::bus::{Delivery, Lane};
-use hothouse::event::Id;
+use hothouse::bus::{Delivery, EntryId, Lane, TrimBound};
+use hothouse::event::{EventType, Id};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::driver::{Host, done, release, retry};
-use crate::harness::events::{event_id_of, seq_of, started_as};
+use crate::harness::events::{EXECUTIONS, completed_parts, event_id_of, seq_of, started_as};
 use crate::store::{Kind, Store, agent_workers};
 
 const LANES: usize = 3;
@@ -49,6 +49,8 @@ enum Step {
     Leave {
         host: usize,
     },
+    /// All that is acknowledged.
+    Trim,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -63,6 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (host.clone(), lane.clone()).prop_map(|(host, lane)| Step::Retry { host, lane }),
         1 => (host.clone(), lane).prop_map(|(host, lane)| Step::Release { host, lane }),
         1 => host.prop_map(|host| Step::Leave { host }),
+        2 => Just(Step::Trim),
     ]
 }
 
@@ -79,6 +82,10 @@ struct World {
     /// Event ids of each lane in the order in which they came.
     inputs: [Vec<Id>; LANES],
     seen: Vec<Seen>,
+    /// Every completed event that was on the stream at some time.
+    outcomes: BTreeMap<EntryId, (Id, u64, Id)>,
+    /// How many entries each trim removed.
+    trimmed: Vec<u64>,
 }
 
 impl World {
@@ -96,6 +103,8 @@ impl World {
             published: Vec::new(),
             inputs: Default::default(),
             seen: Vec::new(),
+            outcomes: BTreeMap::new(),
+            trimmed: Vec::new(),
         }
     }
 
@@ -174,11 +183,28 @@ impl World {
                 self.hosts[*host].leave().await;
                 self.held[*host].clear();
             }
+            Step::Trim => {
+                self.note_outcomes().await;
+                let bound = TrimBound {
+                    older_than: None,
+                    keep: Some(0),
+                };
+                let trimmed = self.store.bus().trim(EXECUTIONS, &[], bound, false);
+                self.trimmed.push(trimmed.await.expect("trim").removed);
+            }
         }
     }
 
+    async fn note_outcomes(&mut self) {
+        let found = self.store.of_type(EventType::AgentExecutionCompleted).await;
+        let found = found
+            .iter()
+            .map(|one| (one.id, completed_parts(&one.fields)));
+        self.outcomes.extend(found);
+    }
+
     /// Ends all that is left, and looks at the whole.
-    async fn finish(mut self) -> Vec<Seen> {
+    async fn finish(mut self) -> (Vec<Seen>, Vec<u64>) {
         for host in 0..HOSTS {
             self.hosts[host].leave().await;
             self.held[host].clear();
@@ -189,7 +215,8 @@ impl World {
         }
         self.store.assert_at_rest(&agent_workers()).await;
 
-        let outcomes = self.store.outcomes().await;
+        self.note_outcomes().await;
+        let outcomes: Vec<_> = self.outcomes.into_values().collect();
         let mut finished: Vec<Id> = outcomes.iter().map(|one| one.2).collect();
         let mut expected = self.published.clone();
         for ids in [&mut finished, &mut expected] {
@@ -202,11 +229,11 @@ impl World {
             let seqs: Vec<u64> = lane.map(|one| one.1).collect();
             assert!(seqs.is_sorted_by(|a, b| a < b), "lane {plan}: {seqs:?}");
         }
-        self.seen
+        (self.seen, self.trimmed)
     }
 }
 
-async fn run(kind: Kind, plans: [Id; LANES], steps: &[(Step, Id)]) -> Vec<Seen> {
+async fn run(kind: Kind, plans: [Id; LANES], steps: &[(Step, Id)]) -> (Vec<Seen>, Vec<u64>) {
     let mut world = World::new(kind, plans).await;
     for (step, new_id) in steps {
         world.apply(step, *new_id).await;

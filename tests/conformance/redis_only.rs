@@ -1,10 +1,12 @@
 //! What only a server can do to a host.
 
+mod advice;
 mod books;
 mod letters;
 mod lost_keys;
 mod outages;
 mod replies;
+mod trims;
 
 use std::sync::Arc;
 

@@ -71,7 +71,7 @@ impl Store {
         Host::new(bus, subscription.clone())
     }
 
-    fn connect(&self, name: &str) -> Arc<dyn Bus> {
+    pub(crate) fn connect(&self, name: &str) -> Arc<dyn Bus> {
         let mut hosts = self.hosts.lock().expect("no case panicked with the lock");
         if let Some(bus) = hosts.get(name) {
             return Arc::clone(bus);
@@ -181,5 +181,6 @@ pub(crate) fn agent_workers() -> Subscription {
         dedup_window: Duration::from_secs(3600),
         lease: Duration::from_secs(3600),
         parked_limit: 10_000,
+        routes: "agent.execution.started -> backend-agent".into(),
     }
 }

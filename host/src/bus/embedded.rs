@@ -10,6 +10,7 @@ mod lanes;
 mod letters;
 mod operator;
 mod thread;
+mod trim;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -25,7 +26,7 @@ use self::book::Book;
 use self::thread::DbThread;
 use super::{
     Beat, Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, Lease, Start,
-    Subscription,
+    Subscription, routes,
 };
 use crate::event::Fields;
 
@@ -138,8 +139,11 @@ impl Bus for EmbeddedBus {
     }
 
     async fn join(&self, subscription: &Subscription) -> Result<(), BusError> {
-        self.step(subscription, |book| {
+        let step = self.step(subscription, |book| {
             let Subscription { stream, group, .. } = book.subscription;
+            if let Some(theirs) = book.routes_of_others()? {
+                return Ok(Some(theirs));
+            }
             let start = match book.subscription.start {
                 Start::All => EntryId::ZERO,
                 Start::New => last_id(book.db, stream)?,
@@ -149,10 +153,14 @@ impl Bus for EmbeddedBus {
                  VALUES (?1, ?2, ?3, ?4)",
                 params![stream, group, start.ms, start.seq],
             )?;
+            book.share_routes()?;
             book.extend_lease()?;
-            book.reap().map(|_| ())
-        })
-        .await
+            book.reap().map(|_| None)
+        });
+        match step.await? {
+            Some(theirs) => Err(routes::refusal(subscription, &theirs)),
+            None => Ok(()),
+        }
     }
 
     async fn fetch(&self, subscription: &Subscription, max: usize) -> Result<Fetched, BusError> {
@@ -255,10 +263,15 @@ impl fmt::Debug for EmbeddedBus {
     }
 }
 
+/// The greatest id that the stream has had.
 fn last_id(db: &Transaction<'_>, stream: &str) -> rusqlite::Result<EntryId> {
     let last = db
         .prepare_cached(
-            "SELECT ms, seq FROM entries WHERE stream = ?1 ORDER BY ms DESC, seq DESC LIMIT 1",
+            "SELECT ms, seq FROM (
+               SELECT * FROM (SELECT ms, seq FROM entries WHERE stream = ?1
+                              ORDER BY ms DESC, seq DESC LIMIT 1)
+               UNION ALL SELECT ms, seq FROM trims WHERE stream = ?1)
+             ORDER BY ms DESC, seq DESC LIMIT 1",
         )?
         .query_row([stream], |row| {
             Ok(EntryId {

@@ -105,6 +105,7 @@ mod tests {
             dedup_window: Duration::from_secs(60),
             lease: Duration::from_secs(10),
             parked_limit: 10,
+            routes: String::new(),
         };
         let mut fields = Fields::default();
         fields.push("type", kind);

@@ -7,7 +7,7 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::{BusError, Entry, EntryId, Lane, Subscription};
+use super::{Advice, BusError, Entry, EntryId, Lane, Subscription, TrimBound, Trimmed};
 use crate::event::PluginRef;
 
 pub use lanes::{LaneState, LaneStateName, LaneStatus, LaneStep, Lanes, Stepped};
@@ -131,6 +131,21 @@ pub trait Operator: Send + Sync + fmt::Debug {
         reason: &str,
     ) -> Result<usize, BusError>;
 
-    /// What the operator should know of the server's set-up: nothing where all is well.
-    async fn advice(&self) -> Result<Vec<String>, BusError>;
+    /// What the operator should know of the server's set-up and of what other programs do to
+    /// these groups and their streams: nothing where all is well.
+    async fn advice(&self, subscriptions: &[Subscription]) -> Result<Vec<Advice>, BusError>;
+
+    /// Removes the entries at the stream's front that `bound` allows and that every group has
+    /// acknowledged: all groups that are there, and those in `groups`, which hold back
+    /// everything while they are not. With `dry_run` it only says what would go.
+    ///
+    /// Goes in steps that are each whole and do not hold up the bus for long: where the call is
+    /// dropped, what is removed by then was free to go.
+    async fn trim(
+        &self,
+        stream: &'static str,
+        groups: &[String],
+        bound: TrimBound,
+        dry_run: bool,
+    ) -> Result<Trimmed, BusError>;
 }

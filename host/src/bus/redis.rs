@@ -1,10 +1,12 @@
 //! The bus on Redis Streams, 7.0 or newer. One Lua script for each step that must be atomic.
 
+mod advice;
 mod lanes;
 mod letters;
 mod link;
 mod operator;
 mod scripts;
+mod trim;
 mod wire;
 
 use std::collections::HashMap;
@@ -14,14 +16,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::Utc;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncCommands, Script, ScriptInvocation, Value};
+use redis::{Script, ScriptInvocation, Value};
 use tokio::sync::Mutex;
 
 use self::link::Link;
 use self::scripts::Scripts;
 use super::{
     Beat, Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, Lease, REPLY_BUDGET,
-    Start, Subscription, prefix,
+    Start, Subscription, prefix, routes,
 };
 use crate::event::{EventType, Fields};
 
@@ -94,7 +96,9 @@ impl RedisBus {
                     stream: subscription.stream.to_owned(),
                     group: subscription.group.clone(),
                 },
-                BusError::Unavailable { .. } | BusError::Broken { .. } => error,
+                BusError::Unavailable { .. }
+                | BusError::RoutesDiffer { .. }
+                | BusError::Broken { .. } => error,
             })
     }
 
@@ -153,22 +157,15 @@ impl Bus for RedisBus {
             Start::All => "0",
             Start::New => "$",
         };
-        let group = subscription.group.as_str();
-        let meta = format!("{}:meta", prefix(subscription.stream, group));
-        self.link
-            .run(subscription.stream, async |connection| {
-                // Where the group was deleted, our own books say how far it had read.
-                let cursor: Option<String> = connection.hget(meta, "cursor").await?;
-                let start = cursor.as_deref().unwrap_or(start);
-                let created: redis::RedisResult<()> = connection
-                    .xgroup_create_mkstream(subscription.stream, group, start)
-                    .await;
-                match created {
-                    Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
-                    other => other,
-                }
-            })
-            .await?;
+        let mut call = self.call(&self.scripts.join, subscription);
+        call.arg(millis(subscription.lease))
+            .arg(start)
+            .arg(subscription.routes.as_str());
+        let reply = self.run(subscription, &call).await?;
+        let theirs = wire::joined(reply).map_err(|reason| self.link.broken(reason))?;
+        if let Some(theirs) = theirs {
+            return Err(routes::refusal(subscription, &theirs));
+        }
         self.heartbeat(subscription).await.map(|_| ())
     }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Global;
 use super::output::table;
-use crate::bus::BusUrl;
+use crate::bus::{Advice, BusUrl, GroupStatus, Severity};
 use crate::config::Config;
 use crate::plugin::Registry;
 use crate::sandbox::Sandbox;
@@ -96,28 +96,49 @@ async fn check_bus(config: &Config, global: &Global, checks: &mut Checks) {
         Ok(bus) => bus,
         Err(error) => return checks.add(Finding::Fail, "bus", format!("{error:#}")),
     };
-    match bus.advice().await {
+    let subscriptions = subscriptions(config);
+    match bus.advice(&subscriptions).await {
         Err(error) => return checks.add(Finding::Fail, "bus", error),
         Ok(advice) => {
             checks.add(Finding::Ok, "bus", format!("{} answers", config.bus));
-            for advice in advice {
-                checks.add(Finding::Advice, "bus", advice);
+            for Advice { severity, message } in advice {
+                let finding = match severity {
+                    Severity::Advice => Finding::Advice,
+                    Severity::Fail => Finding::Fail,
+                };
+                checks.add(finding, "bus", message);
             }
         }
     }
-    for subscription in subscriptions(config) {
-        let (stream, group) = (subscription.stream, &subscription.group);
-        match bus.status(stream, group).await {
+    for subscription in subscriptions {
+        match bus.status(subscription.stream, &subscription.group).await {
             Err(error) => checks.add(Finding::Fail, "bus", error),
-            Ok(status) if status.dead_letters > 0 => {
-                let message = format!(
-                    "{group} on {stream} has {} dead letters: `hothouse dlq list` shows them",
-                    status.dead_letters
-                );
-                checks.add(Finding::Advice, "dead letters", message);
-            }
-            Ok(_) => {}
+            Ok(status) => check_group(&status, checks),
         }
+    }
+}
+
+fn check_group(status: &GroupStatus, checks: &mut Checks) {
+    let (stream, group) = (&status.stream, &status.group);
+    let figures = match (status.exists, status.lag) {
+        (false, _) => "does not exist yet: the first host creates it".to_owned(),
+        (true, lag) => {
+            let lag = lag.map_or_else(|| "an unknown number of".to_owned(), |lag| lag.to_string());
+            let GroupStatus { pending, hosts, .. } = status;
+            format!("{hosts} hosts, {lag} entries not read, {pending} not finished")
+        }
+    };
+    checks.add(
+        Finding::Ok,
+        "group",
+        format!("{group} on {stream}: {figures}"),
+    );
+    if status.dead_letters > 0 {
+        let message = format!(
+            "{group} on {stream} has {} dead letters: `hothouse dlq list` shows them",
+            status.dead_letters
+        );
+        checks.add(Finding::Advice, "dead letters", message);
     }
 }
 

@@ -7,15 +7,18 @@ use std::time::Duration;
 use super::section::{Section, parse};
 use super::{
     AGENT_WORKERS, Access, Config, DISCOVERY_WORKERS, GroupConfig, HostConfig, PluginConfig,
-    Problem, Repositories, RetryPolicy, RouteConfig,
+    Problem, Repositories, RetryPolicy, RouteConfig, TrimPolicy,
 };
-use crate::bus::{BusUrl, BusUrlError};
+use crate::bus::{BusUrl, BusUrlError, TrimBound};
 use crate::event::{EventType, Id};
 use crate::failure::ErrorType;
 use crate::sandbox::Limits;
 
 /// Shortest lease: heartbeats come three times in one.
 const MIN_LEASE_MS: u64 = 1_000;
+
+/// How often a host trims its streams, where it does.
+const TRIM_EVERY: Duration = Duration::from_secs(60);
 
 pub(super) fn config(
     text: &str,
@@ -48,6 +51,7 @@ pub(super) fn config(
             start: section.get("start").unwrap_or_default(),
         })
     });
+    let trim = root.section("trim", trim).flatten();
     check_routes(&mut root, &routes, &plugins, &groups);
     root.finish();
 
@@ -61,6 +65,7 @@ pub(super) fn config(
             plugins,
             routes,
             groups,
+            trim,
         }),
         Some(_) | None => Err(problems),
     }
@@ -157,6 +162,18 @@ fn limits(section: &mut Section<'_>) -> (Limits, Limits) {
     let most = Limits::MAXIMUM.with(&most);
     let usual = section.get("default").unwrap_or_default();
     (Limits::DEFAULT.with(&usual).at_most(&most), most)
+}
+
+fn trim(section: &mut Section<'_>) -> Option<TrimPolicy> {
+    let older_than = positive(section, "older_than_s", MOST).map(Duration::from_secs);
+    let keep = section.get("keep");
+    let every = positive(section, "every_s", MOST).map_or(TRIM_EVERY, Duration::from_secs);
+    let bound = TrimBound { older_than, keep };
+    if bound == TrimBound::default() {
+        section.problem("older_than_s", "is missing: set it, or `keep`, or both");
+        return None;
+    }
+    Some(TrimPolicy { bound, every })
 }
 
 fn repositories(section: &mut Section<'_>, folder: &Path) -> Repositories {

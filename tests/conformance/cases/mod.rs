@@ -11,5 +11,7 @@ pub(crate) mod poisoned;
 pub(crate) mod recovery;
 pub(crate) mod requeues;
 pub(crate) mod retries;
+pub(crate) mod routes;
 pub(crate) mod streams;
 pub(crate) mod stress;
+pub(crate) mod trims;

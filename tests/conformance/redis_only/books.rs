@@ -5,7 +5,7 @@ use std::time::Duration;
 use hothouse::bus::Committed;
 use hothouse::event::{EventType, Id};
 
-use super::{command, completed_count, join, open, publish};
+use super::{command, completed_count, join, publish};
 use crate::driver::{End, done, done_with, retry};
 use crate::harness::RedisServer;
 use crate::harness::events::{EXECUTIONS, completed, failed, started};
@@ -69,18 +69,4 @@ async fn nothing_is_left_behind_in_the_groups_keys() {
         let left: i64 = command(&server, &["TTL", key]).await;
         assert!(left > 0, "{key} is never deleted");
     }
-}
-
-#[tokio::test]
-async fn doctors_advice_names_settings_that_may_lose_events() {
-    let server = RedisServer::start();
-    let advice = open(&server, "a").advice().await.expect("advice");
-    assert!(
-        advice.iter().any(|line| line.contains("appendonly")),
-        "{advice:?}"
-    );
-    let args = ["--appendonly", "yes", "--appendfsync", "always"];
-    let server = RedisServer::start_with(&args);
-    let advice = open(&server, "a").advice().await.expect("advice");
-    assert_eq!(advice, Vec::<String>::new());
 }

@@ -18,6 +18,36 @@ impl Book<'_> {
             .exists([self.stream(), self.group(), consumer])
     }
 
+    /// The group's routes, where they are not this host's and another host runs with them.
+    pub(super) fn routes_of_others(&self) -> Result<Option<String>> {
+        self.db
+            .prepare_cached(
+                "SELECT routes FROM routes WHERE stream = ?1 AND name = ?2 AND routes <> ?3
+                 AND EXISTS (SELECT 1 FROM hosts WHERE stream = ?1 AND name = ?2
+                             AND consumer <> ?4 AND (until >= ?5 OR ?5 < (
+                               SELECT grace FROM groups WHERE stream = ?1 AND name = ?2)))",
+            )?
+            .query_row(
+                params![
+                    self.stream(),
+                    self.group(),
+                    self.subscription.routes,
+                    self.consumer,
+                    self.now
+                ],
+                |row| row.get(0),
+            )
+            .optional()
+    }
+
+    pub(super) fn share_routes(&self) -> Result<()> {
+        self.execute(
+            "INSERT OR REPLACE INTO routes (stream, name, routes) VALUES (?1, ?2, ?3)",
+            &[&self.subscription.routes],
+        )?;
+        Ok(())
+    }
+
     pub(super) fn is_done(&self, event_id: Option<Id>) -> Result<bool> {
         let Some(event_id) = event_id else {
             return Ok(false);

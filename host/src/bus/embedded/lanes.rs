@@ -20,6 +20,7 @@ pub(super) fn group_of(stream: &'static str, group: &str) -> Subscription {
         dedup_window: Duration::ZERO,
         lease: Duration::ZERO,
         parked_limit: 0,
+        routes: String::new(),
     }
 }
 

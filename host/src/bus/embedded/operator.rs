@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, params};
 
+use super::book::Book;
 use super::lanes::group_of;
 use super::{EmbeddedBus, now};
 use crate::bus::{
-    BusError, Entry, EntryId, GroupStatus, Lane, LaneStateName, LaneStatus, LaneStep, Lanes,
-    Operator, Requeued, Stepped, Subscription, dead_letter_stream,
+    Advice, BusError, Entry, EntryId, GroupStatus, Lane, LaneStateName, LaneStatus, LaneStep,
+    Lanes, Operator, Requeued, Stepped, Subscription, TrimBound, Trimmed, dead_letter_stream,
 };
 use crate::event::PluginRef;
 
@@ -128,7 +129,40 @@ impl Operator for EmbeddedBus {
         self.purge_letters(subscription, letters, reason).await
     }
 
-    async fn advice(&self) -> Result<Vec<String>, BusError> {
-        Ok(Vec::new())
+    async fn advice(&self, subscriptions: &[Subscription]) -> Result<Vec<Advice>, BusError> {
+        let mut advice = Vec::new();
+        for subscription in subscriptions {
+            let (asked, consumer) = (subscription.clone(), self.consumer.clone());
+            let theirs = self.db.read(move |db| {
+                let book = Book {
+                    db,
+                    subscription: &asked,
+                    consumer: &consumer,
+                    now: now(),
+                };
+                book.routes_of_others()
+            });
+            let Some(theirs) = theirs.await? else {
+                continue;
+            };
+            let Subscription {
+                stream,
+                group,
+                routes,
+                ..
+            } = subscription;
+            advice.extend(Advice::on_routes(stream, group, routes, &theirs));
+        }
+        Ok(advice)
+    }
+
+    async fn trim(
+        &self,
+        stream: &'static str,
+        groups: &[String],
+        bound: TrimBound,
+        dry_run: bool,
+    ) -> Result<Trimmed, BusError> {
+        self.trim_stream(stream, groups, bound, dry_run).await
     }
 }

@@ -39,3 +39,12 @@ CREATE TABLE IF NOT EXISTS hosts (
   stream TEXT NOT NULL, name TEXT NOT NULL, consumer TEXT NOT NULL, until INTEGER NOT NULL,
   PRIMARY KEY (stream, name, consumer)
 ) WITHOUT ROWID;
+-- The routes that the hosts of a group have in common.
+CREATE TABLE IF NOT EXISTS routes (
+  stream TEXT NOT NULL, name TEXT NOT NULL, routes TEXT NOT NULL,
+  PRIMARY KEY (stream, name)
+) WITHOUT ROWID;
+-- The last entry that was trimmed from a stream: ids grow also where none is left.
+CREATE TABLE IF NOT EXISTS trims (
+  stream TEXT NOT NULL PRIMARY KEY, ms INTEGER NOT NULL, seq INTEGER NOT NULL
+) WITHOUT ROWID;

@@ -12,9 +12,6 @@ use crate::bus::BusError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Oldest server whose scripts see what ours need (`XINFO GROUPS` with `lag`, atomic `TIME`).
-const OLDEST_SERVER: (u64, u64) = (7, 0);
-
 /// What a server says while it can't serve for now.
 const PASSING: [&str; 10] = [
     "LOADING",
@@ -120,52 +117,5 @@ impl Link {
             bus: self.name.clone(),
             reason,
         }
-    }
-
-    /// What of the server's settings is unsafe for this use.
-    pub(super) async fn advice(&self) -> Result<Vec<String>, BusError> {
-        let (info, settings): (redis::InfoDict, std::collections::HashMap<String, String>) = self
-            .run("", async |connection| {
-                let info = redis::cmd("INFO")
-                    .arg("server")
-                    .query_async(connection)
-                    .await?;
-                let settings = redis::cmd("CONFIG")
-                    .arg("GET")
-                    .arg(&["appendonly", "appendfsync", "maxmemory-policy"][..])
-                    .query_async(connection)
-                    .await?;
-                Ok((info, settings))
-            })
-            .await?;
-        let mut advice = Vec::new();
-        let version: String = info.get("redis_version").unwrap_or_default();
-        let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
-        let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-        if found < OLDEST_SERVER {
-            advice.push(format!(
-                "the server is Redis {version}: Hothouse needs 7.0 or newer"
-            ));
-        }
-        let setting = |name: &str| settings.get(name).map_or("", String::as_str);
-        if setting("appendonly") == "no" {
-            advice.push(
-                "appendonly is off: a restart of Redis loses events. Set `appendonly yes`".into(),
-            );
-        } else if setting("appendfsync") != "always" {
-            advice.push(format!(
-                "appendfsync is {}: a crash of Redis can lose up to a second of events. \
-                 Set `appendfsync always` where none may be lost",
-                setting("appendfsync")
-            ));
-        }
-        if setting("maxmemory-policy") != "noeviction" {
-            advice.push(format!(
-                "maxmemory-policy is {}: Redis may drop streams when memory is short. \
-                 Set `maxmemory-policy noeviction`",
-                setting("maxmemory-policy")
-            ));
-        }
-        Ok(advice)
     }
 }

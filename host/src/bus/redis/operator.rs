@@ -6,8 +6,9 @@ use redis::streams::StreamInfoGroupsReply;
 
 use super::RedisBus;
 use crate::bus::{
-    BusError, Entry, EntryId, GroupStatus, Lane, LaneStateName, LaneStatus, LaneStep, Lanes,
-    Operator, Requeued, Stepped, Subscription, dead_letter_stream, prefix,
+    Advice, BusError, Entry, EntryId, GroupStatus, Lane, LaneStateName, LaneStatus, LaneStep,
+    Lanes, Operator, Requeued, Stepped, Subscription, TrimBound, Trimmed, dead_letter_stream,
+    prefix,
 };
 use crate::event::PluginRef;
 
@@ -116,7 +117,17 @@ impl Operator for RedisBus {
         self.purge_letters(subscription, letters, reason).await
     }
 
-    async fn advice(&self) -> Result<Vec<String>, BusError> {
-        self.link.advice().await
+    async fn advice(&self, subscriptions: &[Subscription]) -> Result<Vec<Advice>, BusError> {
+        self.advise(subscriptions).await
+    }
+
+    async fn trim(
+        &self,
+        stream: &'static str,
+        groups: &[String],
+        bound: TrimBound,
+        dry_run: bool,
+    ) -> Result<Trimmed, BusError> {
+        self.trim_stream(stream, groups, bound, dry_run).await
     }
 }

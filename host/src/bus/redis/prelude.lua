@@ -13,7 +13,7 @@
 --                 | when it is due where it waits aside | history of all these runs as JSON
 --   :done:n HASH  event_id -> entry, for one deduplication window
 --   :hosts  ZSET  consumer -> when its lease ends, in milliseconds
---   :meta   HASH  fence, duplicates, cursor, beat (the last heartbeat of any host), grace (until
+--   :meta   HASH  fence, duplicates, cursor, routes, beat (the last heartbeat of any host), grace (until
 --                 when no host is given up), stopped (lanes), held_back (entries that
 --                 wait in stopped lanes)
 --   :dlq    STREAM  dead letters

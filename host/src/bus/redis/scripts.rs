@@ -2,8 +2,9 @@
 
 use redis::Script;
 
-/// Every script of the bus, each behind the prelude.
+/// Every script of the bus, each behind the prelude but for the one that is of no group.
 pub(super) struct Scripts {
+    pub(super) join: Script,
     pub(super) fetch: Script,
     pub(super) commit: Script,
     pub(super) heartbeat: Script,
@@ -14,6 +15,7 @@ pub(super) struct Scripts {
     pub(super) page: Script,
     pub(super) requeue: Script,
     pub(super) purge: Script,
+    pub(super) trim: Script,
 }
 
 impl Scripts {
@@ -24,6 +26,7 @@ impl Scripts {
             };
         }
         Self {
+            join: script!("join.lua"),
             fetch: script!("fetch.lua"),
             commit: script!("commit.lua"),
             heartbeat: script!("heartbeat.lua"),
@@ -34,6 +37,7 @@ impl Scripts {
             page: script!("page.lua"),
             requeue: script!("requeue.lua"),
             purge: script!("purge.lua"),
+            trim: Script::new(include_str!("trim.lua")),
         }
     }
 }

@@ -6,8 +6,8 @@ use redis::{ScriptInvocation, Value};
 
 use super::millis;
 use crate::bus::{
-    Attempt, Beat, Commit, Committed, Delivery, Entry, EntryId, Fetched, Lane, Lease, Requeued,
-    Verdict,
+    Attempt, Beat, Commit, Committed, Delivery, Entry, EntryId, Fetched, HeldBack, Lane, Lease,
+    Requeued, Trimmed, Verdict,
 };
 use crate::event::Fields;
 
@@ -136,6 +136,45 @@ pub(super) fn requeued(value: Value) -> Parsed<Vec<Requeued>> {
             }
         })
         .collect()
+}
+
+/// One step of a trim.
+pub(super) struct TrimStep {
+    pub(super) trimmed: Trimmed,
+    /// Whether the step ended because it was long enough.
+    pub(super) more: bool,
+}
+
+pub(super) fn trimmed(value: Value) -> Parsed<TrimStep> {
+    let [removed, last, held, name, more] = array(value)?;
+    let held_back_by = match text(held)?.as_str() {
+        "" => None,
+        "group" => Some(HeldBack::Group(text(name)?)),
+        "missing" => Some(HeldBack::Missing(text(name)?)),
+        "nogroup" => Some(HeldBack::NoGroup),
+        other => return Err(format!("unknown answer {other:?} to a trim")),
+    };
+    let last = text(last)?;
+    let up_to = match last.as_str() {
+        "" => None,
+        id => Some(EntryId::parse(id).ok_or_else(|| format!("{id:?} is no entry id"))?),
+    };
+    Ok(TrimStep {
+        trimmed: Trimmed {
+            removed: count(&removed)? as u64,
+            up_to,
+            held_back_by,
+        },
+        more: count(&more)? == 1,
+    })
+}
+
+/// The routes that the group's hosts have, where they are others than the newcomer's.
+pub(super) fn joined(value: Value) -> Parsed<Option<String>> {
+    match value {
+        Value::Nil => Ok(None),
+        theirs => text(theirs).map(Some),
+    }
 }
 
 pub(super) fn entries(value: Value) -> Parsed<Vec<Entry>> {
