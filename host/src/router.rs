@@ -156,6 +156,38 @@ mod tests {
         }
     }
 
+    fn retried_on(retry_on: Option<Vec<ErrorType>>) -> String {
+        let retry = RetryPolicy {
+            retry_on,
+            ..RetryPolicy::default()
+        };
+        let route = |group: &str, event_type| RouteConfig {
+            group: group.into(),
+            event_type,
+            selector: Some("*".to_owned()),
+            plugin: "p".into(),
+            retry: retry.clone(),
+        };
+        let routes = [
+            route("g", EventType::AgentExecutionStarted),
+            route("g", EventType::DiscoveryStarted),
+            route("h", EventType::AgentExecutionFailed),
+        ];
+        shared_routes("g", "execution-events", &routes)
+    }
+
+    #[test]
+    fn shared_routes_are_those_of_the_group_on_the_stream_and_do_not_depend_on_order() {
+        assert_eq!(
+            retried_on(None),
+            r#"{"max_delay_ms":300000,"plugin":"p","retry_delays_ms":[1000,5000,25000],"selector":"*","type":"agent.execution.started"}"#
+        );
+        let one = retried_on(Some(vec![ErrorType::Trap, ErrorType::Timeout]));
+        let other = retried_on(Some(vec![ErrorType::Timeout, ErrorType::Trap]));
+        assert_eq!(one, other);
+        assert_ne!(one, retried_on(None));
+    }
+
     #[test]
     fn an_agent_type_without_a_route_is_named_in_the_failure() {
         let failure = router(&["backend"])

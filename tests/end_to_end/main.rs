@@ -43,6 +43,8 @@ mod quiet;
 mod refusal;
 mod retries;
 mod run_and_inspect;
+mod shared_routes;
 mod shipped;
 mod shutdown;
+mod trim;
 mod verbs;

@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_not_judged() {
         assert_eq!(tail(Path::new("/no/such.manifest")), Tail::NotHere);
-        assert_eq!(tail_of(&[b"REDIS0011"]), Tail::NotHere);
+        assert_eq!(tail_of(&[b"REDIS0011\n"]), Tail::NotHere);
         assert_eq!(tail_of(&[MULTI, b"*1\r\n$x\r\n"]), Tail::NotHere);
     }
 }
