@@ -180,7 +180,7 @@ mod tests {
     fn shared_routes_are_those_of_the_group_on_the_stream_and_do_not_depend_on_order() {
         assert_eq!(
             retried_on(None),
-            r#"{"max_delay_ms":300000,"plugin":"p","retry_delays_ms":[1000,5000,25000],"selector":"*","type":"agent.execution.started"}"#
+            r#"{"max_delay_ms":300000,"plugin":"p","poisoned_lane":"block","retry_delays_ms":[1000,5000,25000],"selector":"*","type":"agent.execution.started"}"#
         );
         let one = retried_on(Some(vec![ErrorType::Trap, ErrorType::Timeout]));
         let other = retried_on(Some(vec![ErrorType::Timeout, ErrorType::Trap]));

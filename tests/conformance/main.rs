@@ -137,6 +137,7 @@ conformance! {
         trims::a_dry_run_changes_nothing_and_says_what_the_real_one_does,
         trims::after_everything_is_trimmed_groups_go_on_where_they_were,
         trims::dead_letters_are_not_trimmed,
+        trims::what_waits_aside_or_in_a_stopped_lane_is_not_trimmed,
     ]
     several_hosts: [
         hosts::a_lane_is_one_hosts_at_a_time,

@@ -135,6 +135,10 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
         plugin = "p"
         [groups.agent-workers]
         start = "new"
+        [trim]
+        older_than_s = 86400
+        keep = 1000
+        every_s = 60
         [repositories]
         path = "/srv/{repository_id}"
         table = {}
@@ -163,6 +167,9 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
         "routes[].retry_on",
         "routes[].max_delay_ms",
         "groups.NAME.start",
+        "trim.older_than_s",
+        "trim.keep",
+        "trim.every_s",
         "repositories.path",
         "repositories.table",
     ];

@@ -133,6 +133,13 @@ fn check_group(status: &GroupStatus, checks: &mut Checks) {
         "group",
         format!("{group} on {stream}: {figures}"),
     );
+    if status.stopped > 0 {
+        let message = format!(
+            "{group} on {stream} has {} stopped lanes: `hothouse lane list` shows them",
+            status.stopped
+        );
+        checks.add(Finding::Advice, "lanes", message);
+    }
     if status.dead_letters > 0 {
         let message = format!(
             "{group} on {stream} has {} dead letters: `hothouse dlq list` shows them",

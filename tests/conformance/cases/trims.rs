@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use hothouse::bus::{EntryId, HeldBack, Start, Subscription, TrimBound, Trimmed};
+use hothouse::bus::{EntryId, HeldBack, LaneStep, Start, Subscription, TrimBound, Trimmed};
 use hothouse::event::Id;
 
-use crate::driver::{dead_letter, done, done_with, retry};
+use crate::driver::{dead_letter, done, done_with, retry, retry_aside, stop_lane};
 use crate::harness::events::{EXECUTIONS, flat, seq_of, started};
 use crate::harness::eventually;
 use crate::store::{Store, agent_workers};
@@ -262,4 +262,41 @@ pub(crate) async fn what_a_dead_host_held_is_not_trimmed(store: Store) {
     assert_eq!(trim(&store, ALL).await.removed, 0);
     next.commit(vec![done(&taken)]).await.assert_applied();
     assert_eq!(trim(&store, ALL).await.removed, 1);
+}
+
+pub(crate) async fn what_waits_aside_or_in_a_stopped_lane_is_not_trimmed(store: Store) {
+    let mut host = store.host("a", &agent_workers()).await;
+    let (aside, stopped) = (Id::random(), Id::random());
+    let entries = vec![
+        started(stopped, 0),
+        started(stopped, 1),
+        started(aside, 2),
+        started(aside, 3),
+    ];
+    let published = store.publish(entries).await;
+    let heads = host.take(10).await;
+    let stop = stop_lane(&heads[0]);
+    host.commit(vec![stop]).await.assert_applied();
+    let passes = host
+        .commit(vec![retry_aside(&heads[1], Duration::from_secs(3600))])
+        .await
+        .only_next();
+    let end = done_with(&passes, vec![], None);
+    host.commit(vec![end]).await.assert_applied();
+    // The dead letter that stopped the lane is acknowledged, what waits behind it is not.
+    let trimmed = trim(&store, ALL).await;
+    assert_eq!(trimmed.up_to, Some(published[0]));
+    assert_eq!(trimmed.held_back_by, by("agent-workers"));
+
+    let lane = &heads[0].lease.lane;
+    let release = host
+        .bus
+        .step_lane(&agent_workers(), lane, LaneStep::Release);
+    release.await.expect("release");
+    let released = host.take_one().await;
+    assert_eq!(seq_of(&released.fields), 1);
+    let end = done_with(&released, vec![], None);
+    host.commit(vec![end]).await.assert_applied();
+    assert_eq!(trim(&store, ALL).await.up_to, Some(published[1]));
+    assert_eq!(trim(&store, ALL).await.removed, 0);
 }
