@@ -291,7 +291,7 @@ pub(crate) async fn what_waits_aside_or_in_a_stopped_lane_is_not_trimmed(store: 
     let lane = &heads[0].lease.lane;
     let release = host
         .bus
-        .step_lane(&agent_workers(), lane, LaneStep::Release);
+        .step_lane(&host.subscription, lane, LaneStep::Release);
     release.await.expect("release");
     let released = host.take_one().await;
     assert_eq!(seq_of(&released.fields), 1);
