@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::EntryId;
 
-/// Entries that one step looks at: about a millisecond of the server's time.
+/// Entries that one step looks at: a few milliseconds of the server's time, of which most go to
+/// what is parked, where much is.
 pub(super) const STEP: usize = 1000;
 
 /// What may go of that which every group has acknowledged. An entry goes where every bound

@@ -123,9 +123,9 @@ fn check_group(status: &GroupStatus, checks: &mut Checks) {
     let figures = match (status.exists, status.lag) {
         (false, _) => "does not exist yet: the first host creates it".to_owned(),
         (true, lag) => {
-            let lag = lag.map_or_else(|| "an unknown number of".to_owned(), |lag| lag.to_string());
+            let lag = lag.map_or_else(|| "unknown".to_owned(), |lag| lag.to_string());
             let GroupStatus { pending, hosts, .. } = status;
-            format!("{hosts} hosts, {lag} entries not read, {pending} not finished")
+            format!("hosts {hosts}, entries not read {lag}, not finished {pending}")
         }
     };
     checks.add(

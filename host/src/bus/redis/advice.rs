@@ -166,8 +166,8 @@ fn fsync(settings: &Settings) -> Option<Advice> {
     let found = settings.get("appendfsync").map(String::as_str)?;
     (found != "always").then(|| {
         Advice::advice(format!(
-            "appendfsync is {found}: a crash of Redis can lose up to a second of events. \
-             Set `appendfsync always` where none may be lost"
+            "appendfsync is {found}: a crash of Redis can lose the events of the last second, \
+             or of more where it is `no`. Set `appendfsync always` where none may be lost"
         ))
     })
 }
