@@ -3,10 +3,10 @@
 mod aof;
 mod streams;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use redis::{InfoDict, RedisResult};
+use redis::{FromRedisValue, InfoDict};
 
 use self::aof::Tail;
 use super::RedisBus;
@@ -24,33 +24,44 @@ impl RedisBus {
         &self,
         subscriptions: &[Subscription],
     ) -> Result<Vec<Advice>, BusError> {
-        let mut advice = self.server_advice().await?;
+        let mut advice = Vec::new();
+        // In a cluster the streams are on several servers.
+        let mut servers = BTreeSet::new();
+        let streams: BTreeSet<&str> = subscriptions.iter().map(|one| one.stream).collect();
+        for stream in &streams {
+            advice.extend(self.server_advice(stream, &mut servers).await?);
+        }
+        if streams.is_empty() {
+            advice.extend(self.server_advice("", &mut servers).await?);
+        }
         for subscription in subscriptions {
             let found = streams::look(&self.link, subscription).await;
             let what = format!("{} on {}", subscription.group, subscription.stream);
             advice.extend(unless_refused(found, &what)?);
         }
-        // What is true of a stream is said of each of its groups.
-        let mut seen = Vec::new();
-        advice.retain(|one| {
-            let new = !seen.contains(&one.message);
-            if new {
-                seen.push(one.message.clone());
-            }
-            new
-        });
+        // What is true of a stream, or of several servers, is said once.
+        let mut said = HashSet::new();
+        advice.retain(|one| said.insert(one.message.clone()));
         Ok(advice)
     }
 
-    async fn server_advice(&self) -> Result<Vec<Advice>, BusError> {
-        let info = self.ask(&["INFO"]).await;
-        let info: InfoDict = match info {
+    /// Of the server that has the key, unless it is among those that are known.
+    async fn server_advice(
+        &self,
+        key: &str,
+        known: &mut BTreeSet<String>,
+    ) -> Result<Vec<Advice>, BusError> {
+        let info: InfoDict = match self.ask(key, &["INFO"]).await {
             Ok(info) => info,
             Err(error) => return unless_refused(Err(error), "the server's state (INFO)"),
         };
+        let server: Option<String> = info.get("run_id");
+        if !known.insert(server.unwrap_or_default()) {
+            return Ok(Vec::new());
+        }
         let mut advice = state(&info);
         let command: Vec<&str> = ["CONFIG", "GET"].into_iter().chain(SETTINGS).collect();
-        let settings = match self.ask::<Settings>(&command).await {
+        let settings = match self.ask::<Settings>(key, &command).await {
             Ok(settings) => settings,
             Err(error) => {
                 let what = "appendfsync (CONFIG GET)";
@@ -60,8 +71,8 @@ impl RedisBus {
         };
         if number(&info, "aof_enabled") == Some(1) {
             advice.extend(fsync(&settings));
-            let tail = match self.aof(&info, &settings).await {
-                Some(folder) => tokio::task::spawn_blocking(move || aof::tail(&folder)).await,
+            let tail = match self.manifest(key, &info, &settings).await {
+                Some(manifest) => tokio::task::spawn_blocking(move || aof::tail(&manifest)).await,
                 None => Ok(Tail::NotHere),
             };
             advice.extend(on_tail(tail.unwrap_or(Tail::NotHere), &info));
@@ -69,22 +80,21 @@ impl RedisBus {
         Ok(advice)
     }
 
-    async fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> Result<T, BusError> {
-        let reply: RedisResult<T> = self
-            .link
-            .run("", async |connection| {
-                let mut command = redis::cmd(words[0]);
-                command.arg(&words[1..]);
-                Ok(command.query_async(connection).await)
+    /// The answer of the server that has the key.
+    async fn ask<T: FromRedisValue>(&self, key: &str, words: &[&str]) -> Result<T, BusError> {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        self.link
+            .run(key, async |connection| {
+                command.query_async(connection).await
             })
-            .await?;
-        reply.map_err(|error| self.link.classify(&error))
+            .await
     }
 
     /// The manifest of the server's AOF, where the server is a process of this machine.
-    async fn aof(&self, info: &InfoDict, settings: &Settings) -> Option<PathBuf> {
+    async fn manifest(&self, key: &str, info: &InfoDict, settings: &Settings) -> Option<PathBuf> {
         let setting = |name: &str| settings.get(name).filter(|value| !value.is_empty());
-        let connection: String = self.ask(&["CLIENT", "INFO"]).await.ok()?;
+        let connection: String = self.ask(key, &["CLIENT", "INFO"]).await.ok()?;
         let mut parts = connection.split_whitespace();
         let address = parts.find_map(|part| part.strip_prefix("laddr="))?;
         let address: std::net::SocketAddr = address.parse().ok()?;
