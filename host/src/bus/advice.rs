@@ -24,7 +24,7 @@ pub enum Severity {
 }
 
 impl Advice {
-    pub(super) fn advice(message: impl Into<String>) -> Self {
+    pub(super) fn note(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Advice,
             message: message.into(),
@@ -41,7 +41,7 @@ impl Advice {
     /// Of a group whose hosts run with `theirs`, where a host with `ours` would be refused.
     pub(super) fn on_routes(stream: &str, group: &str, ours: &str, theirs: &str) -> Option<Self> {
         let difference = routes::difference(ours, theirs)?;
-        Some(Self::advice(format!(
+        Some(Self::note(format!(
             "the hosts of {group} on {stream} have other routes than this configuration \
              ({difference}): `hothouse serve` is refused with it while they run. Give all hosts \
              of a group the same routes, or stop them before you change them"

@@ -116,7 +116,7 @@ fn unless_refused(
     what: &str,
 ) -> Result<Vec<Advice>, BusError> {
     match found {
-        Err(BusError::Broken { reason, .. }) => Ok(vec![Advice::advice(format!(
+        Err(BusError::Broken { reason, .. }) => Ok(vec![Advice::note(format!(
             "{what} could not be checked: {reason}"
         ))]),
         found => found,
@@ -134,17 +134,17 @@ fn state(info: &InfoDict) -> Vec<Advice> {
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
     if found < OLDEST_SERVER {
-        advice.push(Advice::advice(format!(
+        advice.push(Advice::note(format!(
             "the server is Redis {version}: Hothouse needs 7.0 or newer"
         )));
     }
     if number(info, "loading") == Some(1) {
-        advice.push(Advice::advice(
+        advice.push(Advice::note(
             "the server is still loading its data: hosts wait for it",
         ));
     }
     if number(info, "aof_enabled") == Some(0) {
-        advice.push(Advice::advice(
+        advice.push(Advice::note(
             "appendonly is off: a restart of Redis loses events. Set `appendonly yes`",
         ));
     }
@@ -153,7 +153,7 @@ fn state(info: &InfoDict) -> Vec<Advice> {
         ("aof_last_bgrewrite_status", "rewrite its append-only file"),
     ] {
         if text(name) == "err" {
-            advice.push(Advice::advice(format!(
+            advice.push(Advice::note(format!(
                 "Redis could not {what} the last time ({name}): look at its log and its disk"
             )));
         }
@@ -165,7 +165,7 @@ fn state(info: &InfoDict) -> Vec<Advice> {
              is short. Set `maxmemory-policy noeviction`"
         );
         advice.push(match number(info, "maxmemory") {
-            Some(0) | None => Advice::advice(message),
+            Some(0) | None => Advice::note(message),
             Some(_) => Advice::fail(message),
         });
     }
@@ -175,7 +175,7 @@ fn state(info: &InfoDict) -> Vec<Advice> {
 fn fsync(settings: &Settings) -> Option<Advice> {
     let found = settings.get("appendfsync").map(String::as_str)?;
     (found != "always").then(|| {
-        Advice::advice(format!(
+        Advice::note(format!(
             "appendfsync is {found}: a crash of Redis can lose the events of the last second, \
              or of more where it is `no`. Set `appendfsync always` where none may be lost"
         ))
@@ -195,7 +195,7 @@ fn on_tail(tail: Tail, info: &InfoDict) -> Option<Advice> {
             let rewritten = number(info, "aof_rewrites").unwrap_or(0) > 0
                 || number(info, "aof_last_rewrite_time_sec").unwrap_or(-1) >= 0;
             (!rewritten).then(|| {
-                Advice::advice(
+                Advice::note(
                     "Redis's append-only file cannot be looked at from here, and was not \
                      rewritten since Redis started: if Redis was cut off in the middle of a \
                      write before that, its next restart loses or doubles events. Run \

@@ -116,7 +116,7 @@ fn removed_by_others(
     let first_left = record.get("first").and_then(|id| EntryId::parse(id));
     let front_is_ours = first_left.is_some() && figures.first == first_left;
     (count > 0 && !front_is_ours).then(|| {
-        Advice::advice(format!(
+        Advice::note(format!(
             "{count} entries of {stream} were removed by another program (XDEL, XTRIM, or a \
              producer's XADD with MAXLEN or MINID), which does not ask what groups have \
              handled. Let it add without trimming, and let hosts trim: set [trim] in \
@@ -158,7 +158,7 @@ fn lost_pending(stream: &str, group: &str, lost: usize) -> Option<Advice> {
 
 fn leaked(stream: &str, group: &str, consumer: &str, pending: usize) -> Advice {
     match pending {
-        0 => Advice::advice(format!(
+        0 => Advice::note(format!(
             "{group} on {stream} has a consumer {consumer:?} that is not Hothouse's: see that no \
              other program reads with the group, and remove it: \
              `redis-cli XGROUP DELCONSUMER {stream} {group} {consumer}`"
