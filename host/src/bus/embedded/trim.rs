@@ -166,3 +166,45 @@ fn entry_id(row: &rusqlite::Row<'_>, from: usize) -> Result<EntryId> {
         seq: row.get(from + 1)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::bus::{Bus as _, Start, Subscription};
+    use crate::event::Fields;
+
+    #[tokio::test]
+    async fn ids_grow_where_nothing_is_left_and_the_clock_is_behind() {
+        let bus = EmbeddedBus::in_memory("a").expect("a bus");
+        let mut fields = Fields::default();
+        fields.push("type", "x");
+        let tomorrow = now() + 86_400_000;
+        let (stream, entry) = ("pr-events", fields.clone());
+        let before = bus
+            .db
+            .transaction(move |db| super::super::append(db, stream, tomorrow, &entry))
+            .await
+            .expect("append");
+        let subscription = Subscription {
+            stream,
+            group: "g".into(),
+            types: Vec::new(),
+            start: Start::New,
+            dedup_window: Duration::from_secs(60),
+            lease: Duration::from_secs(60),
+            parked_limit: 10,
+            routes: String::new(),
+        };
+        bus.join(&subscription).await.expect("join");
+        let bound = TrimBound {
+            older_than: None,
+            keep: Some(0),
+        };
+        let trimmed = bus.trim_stream(stream, &[], bound, false).await;
+        assert_eq!(trimmed.expect("trim").up_to, Some(before));
+        let after = bus.publish(stream, vec![fields]).await.expect("publish");
+        assert!(after[0] > before, "{after:?}");
+    }
+}
