@@ -431,6 +431,23 @@ mod tests {
     }
 
     #[test]
+    fn a_trim_policy_needs_a_bound() {
+        let with = |trim: &str| {
+            format!(
+                "bus = 'memory:'\nplugins.p.path = 'p'\n[trim]\n{trim}\n\
+                 [[routes]]\ntype = 'agent.execution.started'\nplugin = 'p'"
+            )
+        };
+        let found = problems(&with("every_s = 5"));
+        assert!(found[0].starts_with("trim.older_than_s: "), "{found:#?}");
+        let found = problems(&with("keep = 1\nevery_s = 0"));
+        assert!(found[0].starts_with("trim.every_s: "), "{found:#?}");
+        let found = config(&with("keep = 0"), Path::new(""), None).expect("config");
+        let policy = found.trim.expect("a policy");
+        assert_eq!((policy.bound.keep, policy.every), (Some(0), TRIM_EVERY));
+    }
+
+    #[test]
     fn the_contract_names_the_groups_of_agents_and_analyzers() {
         let text = r#"
             bus = "sqlite:bus.db"

@@ -43,7 +43,11 @@ pub(crate) async fn a_host_with_other_routes_than_a_running_one_is_refused(store
     store.publish(vec![started(Id::random(), 0)]).await;
     assert_eq!(seq_of(&same.take_one().await.fields), 0);
 
-    let advice = store.bus().advice(&[other.clone()]).await.expect("advice");
+    let advice = store
+        .bus()
+        .advice(std::slice::from_ref(&other))
+        .await
+        .expect("advice");
     let found = advice
         .iter()
         .find(|one| one.message.contains("only theirs: b; only ours: c"));
