@@ -7,6 +7,7 @@ pub mod embedded;
 mod lane;
 mod operator;
 pub mod redis;
+mod replay;
 mod url;
 
 use std::fmt;
@@ -24,6 +25,7 @@ pub use operator::{
     GroupStatus, LaneState, LaneStateName, LaneStatus, LaneStep, Lanes, Operator, Requeued,
     Stepped, purged_stream,
 };
+pub use replay::{MOST_FIELDS, ReplayRun, ReplayStep};
 pub use url::{BusUrl, BusUrlError, connect};
 
 /// Once the bodies in one reply of a bus add up to this many bytes, a bus may leave further

@@ -10,8 +10,8 @@ mod redis_only;
 mod store;
 
 use cases::{
-    claims, commits, duplicates, figures, hosts, lanes, letters, poisoned, recovery, requeues,
-    retries, streams, stress,
+    claims, commits, duplicates, figures, hosts, lanes, letters, poisoned, recovery, replays,
+    requeues, retries, streams, stress,
 };
 
 macro_rules! tests_on {
@@ -129,6 +129,17 @@ conformance! {
         letters::a_purged_letter_is_gone_and_written_down_once,
         letters::the_records_of_purged_letters_are_the_newest_ones,
         letters::large_letters_come_in_several_pages_each_once,
+        replays::the_last_id_of_a_stream_is_its_last_entrys,
+        replays::a_replay_appends_its_events_in_order_and_moves_its_cursor,
+        replays::a_run_that_is_begun_again_keeps_its_record,
+        replays::a_step_that_is_sent_again_appends_nothing,
+        replays::a_step_from_a_cursor_that_has_moved_changes_nothing,
+        replays::two_callers_of_one_run_append_each_event_once,
+        replays::a_run_that_nobody_began_takes_no_step,
+        replays::a_step_that_a_stream_cannot_take_changes_nothing,
+        replays::a_step_with_nothing_to_append_moves_the_cursor,
+        replays::every_stream_has_its_own_runs_and_the_last_that_moved_is_last,
+        replays::a_replay_leaves_a_groups_books_alone,
     ]
     several_hosts: [
         hosts::a_lane_is_one_hosts_at_a_time,

@@ -9,6 +9,7 @@ mod hosts;
 mod lanes;
 mod letters;
 mod operator;
+mod replay;
 mod thread;
 
 use std::collections::HashSet;

@@ -4,6 +4,7 @@ mod lanes;
 mod letters;
 mod link;
 mod operator;
+mod replay;
 mod scripts;
 mod wire;
 

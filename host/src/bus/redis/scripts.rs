@@ -2,7 +2,7 @@
 
 use redis::Script;
 
-/// Every script of the bus, each behind the prelude.
+/// Every script of the bus. Those on a group's books stand behind the prelude.
 pub(super) struct Scripts {
     pub(super) fetch: Script,
     pub(super) commit: Script,
@@ -14,6 +14,8 @@ pub(super) struct Scripts {
     pub(super) page: Script,
     pub(super) requeue: Script,
     pub(super) purge: Script,
+    pub(super) replay_begin: Script,
+    pub(super) replay_append: Script,
 }
 
 impl Scripts {
@@ -34,6 +36,8 @@ impl Scripts {
             page: script!("page.lua"),
             requeue: script!("requeue.lua"),
             purge: script!("purge.lua"),
+            replay_begin: Script::new(include_str!("replay_begin.lua")),
+            replay_append: Script::new(include_str!("replay_append.lua")),
         }
     }
 }
