@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::event::{EventType, Fields, Id};
 use crate::failure::ErrorType;
@@ -45,6 +45,12 @@ impl EntryId {
     /// Before every entry.
     pub const ZERO: Self = Self { ms: 0, seq: 0 };
 
+    /// After every entry: the largest that every bus has room for.
+    pub const MOST: Self = Self {
+        ms: i64::MAX as u64,
+        seq: i64::MAX as u64,
+    };
+
     /// Reads `milliseconds-sequence`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -54,11 +60,40 @@ impl EntryId {
             seq: seq.parse().ok()?,
         })
     }
+
+    /// A place right before this entry, to read from: no entry of a bus stands between.
+    #[must_use]
+    pub fn before(self) -> Self {
+        match self {
+            Self { ms, seq: 1.. } => Self {
+                ms,
+                seq: self.seq - 1,
+            },
+            Self { ms: 1.., seq: 0 } => Self {
+                ms: self.ms - 1,
+                seq: Self::MOST.seq,
+            },
+            Self { ms: 0, seq: 0 } => Self::ZERO,
+        }
+    }
 }
 
 impl fmt::Display for EntryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.ms, self.seq)
+    }
+}
+
+impl Serialize for EntryId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EntryId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("expected milliseconds-sequence"))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod ask;
 mod config;
+mod confirm;
 mod demo;
 mod dlq;
 mod doctor;
@@ -11,6 +12,7 @@ mod lane;
 mod output;
 mod plugin;
 mod publish;
+mod replay;
 mod run;
 mod serve;
 mod status;
@@ -91,6 +93,8 @@ enum Verb {
     /// Looks at dead letters, runs them again, deletes them
     #[command(subcommand)]
     Dlq(dlq::Verb),
+    /// Runs events that a group has handled again: to compare, or for real
+    Replay(replay::Args),
     /// Shows each group's figures and the plugins
     Status(status::Args),
     /// Looks at the configuration
@@ -122,6 +126,7 @@ impl Cli {
             Verb::Plugin(verb) => plugin::run(verb, &global).await,
             Verb::Lane(verb) => lane::run(verb, &global).await,
             Verb::Dlq(verb) => dlq::run(verb, &global).await,
+            Verb::Replay(args) => replay::run(args, &global).await,
             Verb::Status(args) => status::run(args, &global).await,
             Verb::Config(verb) => config::run(verb, &global).await,
             Verb::Doctor(args) => doctor::run(args, &global).await,

@@ -13,12 +13,14 @@ mod select;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::PluginRef;
+
 pub use append::{Pace, ReplayError, append};
-pub use compare::{Comparison, Finding, Side};
+pub use compare::{Comparison, Finding, Side, compare};
 pub use derive::{SOURCE, derive};
 pub use difference::{Difference, Path, Step, differences};
-pub use dry_run::{DryRun, Rehearsed};
-pub use recorded::{Letter, Place, Recorded};
+pub use dry_run::{DryRun, DryRunError, Rehearsals, Rehearsed};
+pub use recorded::{Place, Record, Recorded};
 pub use scan::{Count, Scan, Selected, count};
 pub use select::{Choice, Selection, Selector};
 
@@ -30,9 +32,9 @@ pub struct Request {
     /// At most so many of them, the oldest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// `name@version` of the plugin that is to take them, instead of their routes'.
+    /// The plugin that is to take them, instead of their routes'.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
+    pub to: Option<PluginRef>,
     /// How many there were when the run began.
     pub selected: u64,
 }

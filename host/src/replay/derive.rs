@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::bus::{EntryId, MOST_FIELDS};
-use crate::event::{Envelope, Event, Fields, Id, encode};
+use crate::event::{Envelope, Event, Fields, Id, PluginRef, encode};
 
 /// The source of every event that a replay appends.
 pub const SOURCE: &str = "hothouse/replay";
@@ -42,7 +42,7 @@ pub fn derive(
     fields: &Fields,
     event: &Event,
     group: &str,
-    to: Option<&str>,
+    to: Option<&PluginRef>,
     now: DateTime<Utc>,
 ) -> Fields {
     let old = &event.envelope;
@@ -53,15 +53,13 @@ pub fn derive(
         causation_id: Some(old.event_id),
         source: Some(SOURCE.to_owned()),
         generation: 0,
+        target_plugin: to.cloned(),
         ..old.clone()
     };
     let mut derived = encode(&envelope, &event.data);
     let unknown = unknown(fields).into_iter();
     derived.0.extend(unknown.take(MOST_FIELDS - ROOM_FOR_OURS));
     derived.push("target_group", group);
-    if let Some(to) = to {
-        derived.push("target_plugin", to);
-    }
     derived.push("replay_of", entry.to_string());
     derived.push("replay_run", run.to_string());
     derived
@@ -74,7 +72,9 @@ fn unknown(fields: &Fields) -> Vec<(Vec<u8>, Vec<u8>)> {
     let whole = fields.whole_event().unwrap_or_default();
     let whole: serde_json::Map<String, serde_json::Value> =
         serde_json::from_slice(whole).unwrap_or_default();
-    let within = whole.into_iter().filter(|(name, _)| !is_known(name.as_bytes()));
+    let within = whole
+        .into_iter()
+        .filter(|(name, _)| !is_known(name.as_bytes()));
     let within = within.map(|(name, value)| {
         let text = match value {
             serde_json::Value::String(text) => text,
@@ -115,11 +115,22 @@ mod tests {
         let event = decode(fields).expect("an event");
         let now = "2026-11-24T08:00:00Z".parse().expect("time");
         let run = RUN.parse().expect("id");
-        derive(run, EntryId { ms: 7, seq: 1 }, fields, &event, "g", to, now)
+        let to = to.map(|to| to.parse().expect("a plugin"));
+        derive(
+            run,
+            EntryId { ms: 7, seq: 1 },
+            fields,
+            &event,
+            "g",
+            to.as_ref(),
+            now,
+        )
     }
 
     fn text<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
-        fields.get(name).map(|value| std::str::from_utf8(value).expect("UTF-8"))
+        fields
+            .get(name)
+            .map(|value| std::str::from_utf8(value).expect("UTF-8"))
     }
 
     #[test]

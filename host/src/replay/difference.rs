@@ -128,7 +128,13 @@ mod tests {
     fn shown(recorded: &Value, now: &Value) -> Vec<(String, Option<Value>, Option<Value>)> {
         differences(recorded, now)
             .into_iter()
-            .map(|difference| (difference.path.to_string(), difference.recorded, difference.now))
+            .map(|difference| {
+                (
+                    difference.path.to_string(),
+                    difference.recorded,
+                    difference.now,
+                )
+            })
             .collect()
     }
 

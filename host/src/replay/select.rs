@@ -101,7 +101,12 @@ impl Selector {
 
 /// The group that put the event out, where one did.
 fn group_of(event: &Event) -> Option<&str> {
-    event.payload.extra().get("hothouse")?.get("group")?.as_str()
+    event
+        .payload
+        .extra()
+        .get("hothouse")?
+        .get("group")?
+        .as_str()
 }
 
 #[cfg(test)]
@@ -148,10 +153,7 @@ mod tests {
     }
 
     fn takes(selection: Selection, entry: &Entry) -> bool {
-        matches!(
-            Selector::new(selection).look(entry),
-            Choice::Selected(_)
-        )
+        matches!(Selector::new(selection).look(entry), Choice::Selected(_))
     }
 
     #[test]
@@ -179,10 +181,22 @@ mod tests {
         };
         assert!(takes(holding.clone(), &entry(&[])));
         let failing = [
-            Selection { aggregate: id(OTHER), ..holding.clone() },
-            Selection { correlation_id: id(OTHER), ..holding.clone() },
-            Selection { event_id: id(OTHER), ..holding.clone() },
-            Selection { types: vec![EventType::PrMerged], ..holding },
+            Selection {
+                aggregate: id(OTHER),
+                ..holding.clone()
+            },
+            Selection {
+                correlation_id: id(OTHER),
+                ..holding.clone()
+            },
+            Selection {
+                event_id: id(OTHER),
+                ..holding.clone()
+            },
+            Selection {
+                types: vec![EventType::PrMerged],
+                ..holding
+            },
         ];
         for selection in failing {
             assert!(!takes(selection.clone(), &entry(&[])), "{selection:?}");
