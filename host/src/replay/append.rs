@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -133,11 +133,17 @@ async fn fill(
         if id > run.cursor {
             let group = &request.selection.group;
             let to = request.to.as_ref();
-            let derived = derive(run.run, id, &fields, &event, group, to, Utc::now());
+            let derived = derive(run.run, id, &fields, &event, group, to, now());
             ready.push_back((id, derived));
         }
     }
     Ok(false)
+}
+
+/// Finer than a millisecond is noise.
+fn now() -> DateTime<Utc> {
+    let now = Utc::now();
+    DateTime::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now)
 }
 
 fn bytes(ready: &VecDeque<(EntryId, Fields)>) -> usize {
