@@ -3,7 +3,6 @@
 
 mod ask;
 mod config;
-mod confirm;
 mod demo;
 mod dlq;
 mod doctor;
@@ -16,6 +15,7 @@ mod replay;
 mod run;
 mod serve;
 mod status;
+mod target;
 mod timeline;
 mod when;
 

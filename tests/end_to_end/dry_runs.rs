@@ -1,9 +1,11 @@
 //! `hothouse replay --dry-run`: what has been handled, handled again and compared.
 
+mod selected;
+
 use hothouse::bus::{Entry, EntryId};
 use serde_json::{Value, json};
 
-use crate::event::{event, flat, id, id_of, started, started_in};
+use crate::event::{event, flat, id, id_of, started};
 use crate::process::Answer;
 use crate::site::{AGENTS, Group, Site, agent};
 
@@ -12,10 +14,7 @@ on_both_buses! {
     a_dry_run_names_what_a_changed_plugin_makes_different
     a_dry_run_on_another_plugin_leaves_the_route_as_it_is
     a_failure_after_retries_is_the_same_where_the_handler_fails_in_the_same_way
-    an_event_without_a_recorded_outcome_is_named
     a_handlers_events_are_compared_one_by_one_and_its_failures_by_their_dead_letters
-    the_arguments_select_and_all_of_them_must_hold
-    an_event_that_was_requeued_is_compared_once_with_its_latest_outcome
 }
 
 const ALL: [&str; 6] = ["replay", "--from", "0-0", "--dry-run", "--json", "--strict"];
@@ -174,30 +173,6 @@ async fn a_failure_after_retries_is_the_same_where_the_handler_fails_in_the_same
     assert_eq!(failed["data"]["retry_count"], 3);
 }
 
-async fn an_event_without_a_recorded_outcome_is_named(site: Site) {
-    any_to(&site, "slow-echo-agent", &[]);
-    let handled = started("any", json!({ "seq": 1 }));
-    site.publish(std::slice::from_ref(&handled)).await;
-    handle(&site, AGENTS).await;
-    let new = started("any", json!({ "seq": 2 }));
-    site.publish(std::slice::from_ref(&new)).await;
-    let mut malformed = started("any", json!({}));
-    malformed["data"]["phase_number"] = json!("one");
-    site.append_event(AGENTS, &malformed).await;
-
-    let answer = site.hothouse(&ALL).await.exits(1);
-    let expected = [(&handled, "same"), (&new, "not_recorded")];
-    let expected = expected.map(|(event, finding)| (id_of(event).to_owned(), finding.to_owned()));
-    assert_eq!(findings(&answer), expected);
-    assert_eq!(answer.json()["unreadable"], 1);
-    let text = site.hothouse(&ALL[..4]).await.exits(1).stdout;
-    let line = text.lines().find(|line| line.contains(id_of(&new)));
-    assert!(
-        line.is_some_and(|line| line.starts_with("not recorded")),
-        "{text}"
-    );
-}
-
 async fn a_handlers_events_are_compared_one_by_one_and_its_failures_by_their_dead_letters(
     site: Site,
 ) {
@@ -257,79 +232,26 @@ async fn a_handlers_events_are_compared_one_by_one_and_its_failures_by_their_dea
     );
 }
 
-async fn the_arguments_select_and_all_of_them_must_hold(site: Site) {
+#[tokio::test]
+async fn a_dry_run_writes_nothing_at_all_to_redis() {
+    let site = Site::on_redis();
     any_to(&site, "slow-echo-agent", &[]);
-    let (lane, correlation) = (id(), id());
-    let mut events: Vec<Value> = (0..4)
-        .map(|seq| started_in(&lane, "any", json!({ "seq": seq })))
-        .collect();
-    events[1]["correlation_id"] = json!(correlation);
-    events.push(started("any", json!({ "seq": 4 })));
-    let mut ids = Vec::new();
-    for event in &events {
-        let published = site.bus.publish(AGENTS.0, vec![flat(event)]).await;
-        ids.push(published.expect("publish")[0].to_string());
-    }
-    let (first, second) = (id_of(&events[0]), id_of(&events[1]));
-    let cases: [(&[&str], &[usize]); 10] = [
-        (&["--from", "0-0"], &[0, 1, 2, 3, 4]),
-        (&["--from", &ids[1], "--until", &ids[3]], &[1, 2, 3]),
-        (&["--from", &ids[1], "--limit", "2"], &[1, 2]),
-        (&["--from", "1h", "--aggregate", &lane], &[0, 1, 2, 3]),
-        (&["--correlation-id", &correlation], &[1]),
-        (&["--correlation-id", first], &[0]),
-        (
-            &["--event-id", second, "--type", "agent.execution.started"],
-            &[1],
-        ),
-        (&["--event-id", second, "--aggregate", first], &[]),
-        (&["--until", "1h"], &[]),
-        (
-            &[
-                "--from",
-                "2024-01-16T20:01:00Z",
-                "--until",
-                "2099-01-01T00:00:00Z",
-            ],
-            &[0, 1, 2, 3, 4],
-        ),
-    ];
-    for (args, expected) in cases {
-        let line = [&["replay", "--dry-run", "--json"], args].concat();
-        let answer = site.hothouse(&line).await;
-        let answer = answer.exits(i32::from(!expected.is_empty()));
-        let found = findings(&answer).into_iter().map(|(id, _)| id);
-        let expected = expected.iter().map(|n| id_of(&events[*n]).to_owned());
-        assert_eq!(
-            found.collect::<Vec<_>>(),
-            expected.collect::<Vec<_>>(),
-            "{args:?}"
-        );
-    }
-}
-
-async fn an_event_that_was_requeued_is_compared_once_with_its_latest_outcome(site: Site) {
-    any_to(&site, "loop-forever", &["slow-echo-agent"]);
-    let event = started("any", json!({ "seq": 3 }));
-    site.publish(std::slice::from_ref(&event)).await;
+    site.publish(&[started("any", json!({ "seq": 1 }))]).await;
     handle(&site, AGENTS).await;
-    let letters = site.bus.dead_letters(AGENTS.0, AGENTS.1, EntryId::ZERO, 10);
-    let letter = letters.await.expect("dead letters").remove(0).id;
-    let config = hothouse::config::Config::load(&site.folder().join("hothouse.toml"), None);
-    let subscription = hothouse::subscriptions(&config.expect("config")).remove(0);
-    let requeued = site.bus.requeue(&subscription, &[letter], None).await;
-    assert_eq!(requeued.expect("requeue").len(), 1);
-    any_to(&site, "slow-echo-agent", &[]);
-    handle(&site, AGENTS).await;
-
-    let answer = site.hothouse(&ALL).await.exits(0);
-    assert_eq!(
-        findings(&answer),
-        [(id_of(&event).to_owned(), "same".to_owned())]
-    );
-    let recorded = &answer.json()["events"][0]["recorded"]["events"][0];
-    assert_eq!(
-        recorded["type"], "agent.execution.completed",
-        "{recorded:#}"
-    );
+    let server = site.redis.as_ref().expect("a Redis");
+    let client = redis::Client::open(server.url()).expect("a URL");
+    let mut connection = client
+        .get_multiplexed_async_connection()
+        .await
+        .expect("connect");
+    let mut writes = async || {
+        let info = redis::cmd("INFO").arg("persistence").to_owned();
+        let info: redis::InfoDict = info.query_async(&mut connection).await.expect("INFO");
+        info.get::<u64>("rdb_changes_since_last_save")
+            .expect("a count")
+    };
+    let before = writes().await;
+    assert!(before > 0);
+    site.hothouse(&ALL).await.exits(0);
+    assert_eq!(writes().await, before);
 }

@@ -54,6 +54,7 @@ impl Pipeline {
             Verdict::Done {
                 outputs,
                 dead_letter,
+                stops_lane: _,
             } => (outputs, dead_letter),
             Verdict::Retry { .. } | Verdict::Release => (Vec::new(), None),
         };

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::progress::Progress;
 use super::{Args, request};
 use crate::bus::{Bus, BusError, ReplayRun};
-use crate::cli::confirm::confirm;
+use crate::cli::ask::Ask;
 use crate::cli::output::table;
 use crate::cli::{Global, Usage, serve};
 use crate::event::{EventType, Id};
@@ -44,6 +44,11 @@ struct Nothing {
 
 pub(super) async fn begin(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     telemetry::init(global.json, Some("warn"));
+    let ask = Ask {
+        yes: args.yes,
+        dry_run: false,
+    };
+    ask.check()?;
     let config = serve::load(global)?;
     let subscription = request::subscription(args, &config)?;
     let bus = global.shared_bus(&config.bus)?;
@@ -74,8 +79,8 @@ pub(super) async fn begin(args: &Args, global: &Global) -> anyhow::Result<ExitCo
         global.output().answer(text, &nothing)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let question = format!(
-        "{} of {} on {} are to be appended again{}{unreadable}.",
+    let preview = format!(
+        "{} of {} on {}{unreadable}{}",
         events(counted.selected),
         subscription.group,
         subscription.stream,
@@ -84,7 +89,7 @@ pub(super) async fn begin(args: &Args, global: &Global) -> anyhow::Result<ExitCo
             None => String::new(),
         },
     );
-    if !confirm(&question, args.yes)? {
+    if !ask.confirmed(&preview, "Append them again, as new events?")? {
         eprintln!("nothing was appended");
         return Ok(ExitCode::FAILURE);
     }

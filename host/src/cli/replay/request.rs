@@ -6,10 +6,9 @@ use chrono::{DateTime, Utc};
 use super::Args;
 use crate::bus::{EntryId, Subscription};
 use crate::cli::when::moment;
-use crate::cli::{Usage, filter};
+use crate::cli::{Usage, filter, target};
 use crate::config::Config;
 use crate::event::{EventType, PluginRef};
-use crate::plugin::Manifest;
 use crate::replay::Selection;
 use crate::subscriptions;
 
@@ -132,24 +131,11 @@ pub(super) fn check_target(
     types: &[EventType],
     config: &Config,
 ) -> anyhow::Result<()> {
-    let manifests = config.plugins.values();
-    let manifests: Vec<Manifest> = manifests
-        .filter_map(|plugin| Manifest::load(&plugin.path).ok())
-        .collect();
-    let wanted = |manifest: &&Manifest| manifest.name == to.name && manifest.version == to.version;
-    let Some(manifest) = manifests.iter().find(wanted) else {
-        let known = manifests
-            .iter()
-            .map(|m| format!("{}@{}", m.name, m.version));
-        let known = known.collect::<Vec<_>>().join(", ");
-        bail!(Usage(format!(
-            "no plugin of the configuration is {to}: it has {known}"
-        )));
-    };
+    let manifest = target::find(to, config)?;
     match types.iter().find(|kind| !manifest.world.takes(**kind)) {
         None => Ok(()),
         Some(kind) => bail!(Usage(format!(
-            "{to} is of world {}, which does not take {kind}",
+            "--to {to}: its world {} cannot take {kind}; --type narrows what is replayed",
             manifest.world
         ))),
     }
