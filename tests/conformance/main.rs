@@ -10,8 +10,8 @@ mod redis_only;
 mod store;
 
 use cases::{
-    claims, commits, duplicates, figures, hosts, lanes, letters, poisoned, recovery, replays,
-    requeues, retries, streams, stress,
+    claims, commits, duplicates, figures, hosts, lanes, letters, poisoned, recovery, replay_runs,
+    replays, requeues, retries, streams, stress,
 };
 
 macro_rules! tests_on {
@@ -129,6 +129,8 @@ conformance! {
         letters::a_purged_letter_is_gone_and_written_down_once,
         letters::the_records_of_purged_letters_are_the_newest_ones,
         letters::large_letters_come_in_several_pages_each_once,
+        replay_runs::two_that_go_on_with_one_run_replay_each_event_once_and_in_order,
+        replay_runs::a_run_ends_at_its_limit,
         replays::the_last_id_of_a_stream_is_its_last_entrys,
         replays::a_replay_appends_its_events_in_order_and_moves_its_cursor,
         replays::a_run_that_is_begun_again_keeps_its_record,

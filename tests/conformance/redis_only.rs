@@ -4,6 +4,7 @@ mod books;
 mod letters;
 mod lost_keys;
 mod outages;
+mod replays;
 mod replies;
 
 use std::sync::Arc;

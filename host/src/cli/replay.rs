@@ -121,3 +121,10 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         (false, None) => real::begin(&args, global).await,
     }
 }
+
+fn events(count: u64) -> String {
+    match count {
+        1 => "1 event".to_owned(),
+        count => format!("{count} events"),
+    }
+}

@@ -130,3 +130,23 @@ fn read(row: &Row<'_>) -> Result<ReplayRun> {
         moved_at: time("moved")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::Operator as _;
+
+    #[tokio::test]
+    async fn a_record_that_has_not_moved_for_thirty_days_goes_when_the_next_run_begins() {
+        let bus = EmbeddedBus::in_memory("a").expect("a bus");
+        let end = EntryId { ms: 5, seq: 0 };
+        let (old, new) = (Id::random(), Id::random());
+        bus.replay_begin("s", old, "", end).await.expect("begin");
+        let past = now() - super::super::millis(KEPT) - 1;
+        let back = move |db: &Transaction<'_>| db.execute("UPDATE replays SET moved = ?1", [past]);
+        bus.db.transaction(back).await.expect("update");
+        bus.replay_begin("s", new, "", end).await.expect("begin");
+        let runs = bus.replay_runs("s").await.expect("runs");
+        assert_eq!(runs.iter().map(|run| run.run).collect::<Vec<_>>(), [new]);
+    }
+}

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::progress::Progress;
-use super::{Args, request};
+use super::{Args, events, request};
 use crate::bus::{DeadLetter, Subscription};
 use crate::cli::output::event_json;
 use crate::cli::{Global, serve};
@@ -124,9 +124,8 @@ impl Answer {
             lines.push(String::new());
         }
         lines.push(format!(
-            "{} events of {} on {} run again: {} the same, {} different, {} without a recorded \
-             outcome",
-            self.events.len(),
+            "{} of {} on {} run again: {} the same, {} different, {} without a recorded outcome",
+            events(self.events.len() as u64),
             self.group,
             self.stream,
             self.same,

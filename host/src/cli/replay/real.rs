@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::progress::Progress;
-use super::{Args, request};
+use super::{Args, events, request};
 use crate::bus::{Bus, BusError, ReplayRun};
 use crate::cli::ask::Ask;
 use crate::cli::output::table;
@@ -223,11 +223,4 @@ fn listed(runs: &[Shown]) -> String {
         ]);
     }
     table(&rows)
-}
-
-fn events(count: u64) -> String {
-    match count {
-        1 => "1 event".to_owned(),
-        count => format!("{count} events"),
-    }
 }
