@@ -8,6 +8,7 @@ pub mod embedded;
 mod lane;
 mod operator;
 pub mod redis;
+mod replay;
 mod routes;
 mod trim;
 mod url;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::event::{EventType, Fields, Id};
 use crate::failure::ErrorType;
@@ -28,6 +29,7 @@ pub use operator::{
     GroupStatus, LaneState, LaneStateName, LaneStatus, LaneStep, Lanes, Operator, Requeued,
     Stepped, purged_stream,
 };
+pub use replay::{MOST_FIELDS, ReplayRun, ReplayStep};
 pub use trim::{HeldBack, TrimBound, Trimmed};
 pub use url::{BusUrl, BusUrlError, connect};
 
@@ -48,6 +50,12 @@ impl EntryId {
     /// Before every entry.
     pub const ZERO: Self = Self { ms: 0, seq: 0 };
 
+    /// After every entry: the largest that every bus has room for.
+    pub const MOST: Self = Self {
+        ms: i64::MAX as u64,
+        seq: i64::MAX as u64,
+    };
+
     /// Reads `milliseconds-sequence`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -56,6 +64,22 @@ impl EntryId {
             ms: ms.parse().ok()?,
             seq: seq.parse().ok()?,
         })
+    }
+
+    /// A place right before this entry, to read from: no entry of a bus stands between.
+    #[must_use]
+    pub fn before(self) -> Self {
+        match self {
+            Self { ms, seq: 1.. } => Self {
+                ms,
+                seq: self.seq - 1,
+            },
+            Self { ms: 1.., seq: 0 } => Self {
+                ms: self.ms - 1,
+                seq: Self::MOST.seq,
+            },
+            Self { ms: 0, seq: 0 } => Self::ZERO,
+        }
     }
 }
 
@@ -68,6 +92,13 @@ impl Serialize for EntryId {
 impl fmt::Display for EntryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.ms, self.seq)
+    }
+}
+
+impl<'de> Deserialize<'de> for EntryId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("expected milliseconds-sequence"))
     }
 }
 
@@ -399,16 +430,7 @@ pub trait Bus: Operator {
 
     /// One entry; none where there is none with the id.
     async fn read_one(&self, stream: &str, id: EntryId) -> Result<Option<Entry>, BusError> {
-        let before = match (id.ms, id.seq) {
-            (0, 0) => return Ok(None),
-            (ms, 0) => EntryId {
-                ms: ms - 1,
-                // The largest that every bus has room for.
-                seq: i64::MAX as u64,
-            },
-            (ms, seq) => EntryId { ms, seq: seq - 1 },
-        };
-        let found = self.read(stream, before, 1).await?;
+        let found = self.read(stream, id.before(), 1).await?;
         Ok(found.into_iter().find(|entry| entry.id == id))
     }
 

@@ -11,9 +11,11 @@ mod lane;
 mod output;
 mod plugin;
 mod publish;
+mod replay;
 mod run;
 mod serve;
 mod status;
+mod target;
 mod timeline;
 mod trim;
 mod when;
@@ -92,6 +94,8 @@ enum Verb {
     /// Looks at dead letters, runs them again, deletes them
     #[command(subcommand)]
     Dlq(dlq::Verb),
+    /// Runs events that a group has handled again: to compare, or for real
+    Replay(replay::Args),
     /// Shows each group's figures and the plugins
     Status(status::Args),
     /// Removes from the streams what every group has acknowledged
@@ -125,6 +129,7 @@ impl Cli {
             Verb::Plugin(verb) => plugin::run(verb, &global).await,
             Verb::Lane(verb) => lane::run(verb, &global).await,
             Verb::Dlq(verb) => dlq::run(verb, &global).await,
+            Verb::Replay(args) => replay::run(args, &global).await,
             Verb::Status(args) => status::run(args, &global).await,
             Verb::Trim(args) => trim::run(args, &global).await,
             Verb::Config(verb) => config::run(verb, &global).await,

@@ -10,6 +10,7 @@
 //! - [`event`], [`router`], [`outcome`], [`failure`]: the pure parts of it.
 //! - [`bus`]: streams, lanes, leases and commits, on Redis or SQLite.
 //! - [`plugin`], [`sandbox`]: plugins, and what runs them.
+//! - [`replay`]: handled events, run again: compared, or for real.
 //! - [`cli`]: the verbs.
 
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ mod host;
 pub mod outcome;
 pub mod pipeline;
 pub mod plugin;
+pub mod replay;
 pub mod router;
 pub mod sandbox;
 pub mod telemetry;

@@ -398,8 +398,7 @@ impl<'a> Origin<'a> {
 
     /// The same delivery always derives the same ids, so that consumers can deduplicate.
     fn id(&self, what: &str) -> Id {
-        self.event_id
-            .derive(&format!("{}/{}/{what}", self.group, self.generation))
+        outcome_id(self.event_id, self.group, self.generation, what)
     }
 
     fn output(&self, event_type: EventType, data: String, index: usize) -> Output {
@@ -419,6 +418,12 @@ impl<'a> Origin<'a> {
             fields: encode(&envelope, &data),
         }
     }
+}
+
+/// The id of what a group makes of an event: `what` is the place of an event that it puts out,
+/// or a name.
+pub(crate) fn outcome_id(event_id: Id, group: &str, generation: u32, what: &str) -> Id {
+    event_id.derive(&format!("{group}/{generation}/{what}"))
 }
 
 /// Finer than a millisecond is noise between hosts.

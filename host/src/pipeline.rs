@@ -1,6 +1,8 @@
 //! The whole flow: decode -> route -> call -> outcome. Poll, lanes and commit are the bus's;
 //! [`consumer`](crate::consumer) joins the two.
 
+mod rehearsal;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,8 @@ use crate::outcome::{self, Ended};
 use crate::plugin::{Plugin, PluginId, Registry, Slot};
 use crate::router::Router;
 use crate::sandbox::Run;
+
+pub use rehearsal::Rehearsal;
 
 /// When a commit that could not be written is tried again.
 const AFTER_A_DEFECT: Duration = Duration::from_secs(60);

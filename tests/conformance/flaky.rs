@@ -7,13 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hothouse::bus::{
     Advice, Beat, Bus, BusError, Commit, Committed, Delivery, Entry, EntryId, Fetched, GroupStatus,
-    Lane, LaneStateName, LaneStatus, LaneStep, Lanes, Lease, Operator, Requeued, Stepped,
-    Subscription, TrimBound, Trimmed,
+    Lane, LaneStateName, LaneStatus, LaneStep, Lanes, Lease, Operator, ReplayRun, ReplayStep,
+    Requeued, Stepped, Subscription, TrimBound, Trimmed,
 };
-use hothouse::event::{Fields, PluginRef};
+use hothouse::event::{Fields, Id, PluginRef};
 
 /// Does what it is asked to, and then loses the reply of every second fetch, commit, heartbeat,
-/// requeue and purge, beginning with the first of each.
+/// requeue, purge, and begin and step of a replay, beginning with the first of each.
 #[derive(Debug)]
 pub(crate) struct Flaky<B> {
     inner: B,
@@ -22,6 +22,8 @@ pub(crate) struct Flaky<B> {
     heartbeats: AtomicUsize,
     requeues: AtomicUsize,
     purges: AtomicUsize,
+    replay_begins: AtomicUsize,
+    replay_steps: AtomicUsize,
 }
 
 impl<B> Flaky<B> {
@@ -33,6 +35,8 @@ impl<B> Flaky<B> {
             heartbeats: AtomicUsize::new(0),
             requeues: AtomicUsize::new(0),
             purges: AtomicUsize::new(0),
+            replay_begins: AtomicUsize::new(0),
+            replay_steps: AtomicUsize::new(0),
         }
     }
 }
@@ -179,6 +183,30 @@ where
     ) -> Result<usize, BusError> {
         let reply = self.inner.purge(subscription, letters, reason).await;
         lose_every_second(&self.purges, reply)
+    }
+
+    async fn last_id(&self, stream: &str) -> Result<EntryId, BusError> {
+        self.inner.last_id(stream).await
+    }
+
+    async fn replay_begin(
+        &self,
+        stream: &str,
+        run: Id,
+        request: &str,
+        end: EntryId,
+    ) -> Result<ReplayRun, BusError> {
+        let reply = self.inner.replay_begin(stream, run, request, end).await;
+        lose_every_second(&self.replay_begins, reply)
+    }
+
+    async fn replay_append(&self, step: &ReplayStep) -> Result<Option<ReplayRun>, BusError> {
+        let reply = self.inner.replay_append(step).await;
+        lose_every_second(&self.replay_steps, reply)
+    }
+
+    async fn replay_runs(&self, stream: &str) -> Result<Vec<ReplayRun>, BusError> {
+        self.inner.replay_runs(stream).await
     }
 
     async fn advice(&self, subscriptions: &[Subscription]) -> Result<Vec<Advice>, BusError> {

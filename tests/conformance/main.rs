@@ -10,8 +10,8 @@ mod redis_only;
 mod store;
 
 use cases::{
-    claims, commits, duplicates, figures, hosts, lanes, letters, poisoned, recovery, requeues,
-    retries, routes, streams, stress, trims,
+    claims, commits, duplicates, figures, hosts, lanes, letters, poisoned, recovery, replay_runs,
+    replays, requeues, retries, routes, streams, stress, trims,
 };
 
 macro_rules! tests_on {
@@ -138,6 +138,19 @@ conformance! {
         trims::after_everything_is_trimmed_groups_go_on_where_they_were,
         trims::dead_letters_are_not_trimmed,
         trims::what_waits_aside_or_in_a_stopped_lane_is_not_trimmed,
+        replay_runs::two_that_go_on_with_one_run_replay_each_event_once_and_in_order,
+        replay_runs::a_run_ends_at_its_limit,
+        replays::the_last_id_of_a_stream_is_its_last_entrys,
+        replays::a_replay_appends_its_events_in_order_and_moves_its_cursor,
+        replays::a_run_that_is_begun_again_keeps_its_record,
+        replays::a_step_that_is_sent_again_appends_nothing,
+        replays::a_step_from_a_cursor_that_has_moved_changes_nothing,
+        replays::two_callers_of_one_run_append_each_event_once,
+        replays::a_run_that_nobody_began_takes_no_step,
+        replays::a_step_that_a_stream_cannot_take_changes_nothing,
+        replays::a_step_with_nothing_to_append_moves_the_cursor,
+        replays::every_stream_has_its_own_runs_and_the_last_that_moved_is_last,
+        replays::a_replay_leaves_a_groups_books_alone,
     ]
     several_hosts: [
         hosts::a_lane_is_one_hosts_at_a_time,

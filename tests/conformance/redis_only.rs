@@ -5,6 +5,7 @@ mod books;
 mod letters;
 mod lost_keys;
 mod outages;
+mod replays;
 mod replies;
 mod trims;
 

@@ -71,6 +71,7 @@ impl Store {
         Host::new(bus, subscription.clone())
     }
 
+    /// The view of one host, whose replies are lost where the kind is flaky.
     pub(crate) fn connect(&self, name: &str) -> Arc<dyn Bus> {
         let mut hosts = self.hosts.lock().expect("no case panicked with the lock");
         if let Some(bus) = hosts.get(name) {

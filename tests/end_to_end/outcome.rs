@@ -15,14 +15,14 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Of an entry with a source that is a host's.
+    /// Of an entry with a source that is a host's, and that no replay appended.
     pub(crate) fn of(entry: &Entry) -> Option<Self> {
         let mut envelope = BTreeMap::new();
         for (name, value) in &entry.fields.0 {
             let name = String::from_utf8(name.clone()).ok()?;
             envelope.insert(name, String::from_utf8(value.clone()).ok()?);
         }
-        if !envelope.get("source")?.starts_with("hothouse") {
+        if !envelope.get("source")?.starts_with("hothouse") || envelope.contains_key("replay_of") {
             return None;
         }
         let data = envelope.remove("data").expect("an outcome has data");

@@ -96,7 +96,7 @@ pub(crate) async fn run(folder: &Path, args: &[&str], input: &[u8]) -> Answer {
     }
 }
 
-/// A `hothouse serve` under way.
+/// A verb under way: a `hothouse serve`, where nothing else is said.
 pub(crate) struct Host {
     process: Process,
     log: PathBuf,
@@ -105,10 +105,14 @@ pub(crate) struct Host {
 impl Host {
     /// Starts it; its log goes to the file `log`, which it begins anew.
     pub(crate) fn start(folder: &Path, args: &[&str], log: PathBuf) -> Self {
+        Self::start_verb(folder, &[&["serve"], args].concat(), log)
+    }
+
+    /// As [`start`](Self::start), for another verb that takes its time.
+    pub(crate) fn start_verb(folder: &Path, args: &[&str], log: PathBuf) -> Self {
         let file = File::create(&log).expect("a log for the host");
         let process = Process::start(
             hothouse(folder)
-                .arg("serve")
                 .args(args)
                 .env("HOTHOUSE_LOG", "info,hothouse=debug")
                 .stdin(Stdio::null())

@@ -101,13 +101,18 @@ impl Site {
 
     /// Starts a host with the site's configuration.
     pub(crate) fn serve(&self) -> Host {
+        self.start(&["serve"])
+    }
+
+    /// Starts a verb that takes its time in the site's folder.
+    pub(crate) fn start(&self, args: &[&str]) -> Host {
         let log = tempfile::Builder::new()
             .prefix("host-")
             .suffix(".log")
             .tempfile_in(self.folder())
             .expect("a log for the host");
         let (_, path) = log.keep().expect("keep the log");
-        Host::start(self.folder(), &[], path)
+        Host::start_verb(self.folder(), args, path)
     }
 
     /// Runs a verb in the site's folder.

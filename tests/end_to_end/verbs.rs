@@ -162,6 +162,7 @@ async fn every_verb_has_help_with_examples() {
         ["serve"].as_slice(),
         &["run"],
         &["publish"],
+        &["replay"],
         &["plugin", "inspect"],
         &["dlq", "list"],
         &["dlq", "show"],

@@ -9,6 +9,7 @@ mod hosts;
 mod lanes;
 mod letters;
 mod operator;
+mod replay;
 mod thread;
 mod trim;
 

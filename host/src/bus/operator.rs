@@ -7,8 +7,10 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::{Advice, BusError, Entry, EntryId, Lane, Subscription, TrimBound, Trimmed};
-use crate::event::PluginRef;
+use super::{
+    Advice, BusError, Entry, EntryId, Lane, ReplayRun, ReplayStep, Subscription, TrimBound, Trimmed,
+};
+use crate::event::{Id, PluginRef};
 
 pub use lanes::{LaneState, LaneStateName, LaneStatus, LaneStep, Lanes, Stepped};
 
@@ -130,6 +132,29 @@ pub trait Operator: Send + Sync + fmt::Debug {
         letters: &[EntryId],
         reason: &str,
     ) -> Result<usize, BusError>;
+
+    /// The id of the stream's last entry; zero where there is none.
+    async fn last_id(&self, stream: &str) -> Result<EntryId, BusError>;
+
+    /// Makes the record of a replay up to the entry `end`, its cursor at zero. Where the run
+    /// was begun before, its record stays as it is. Records are kept for 30 days after their
+    /// last step.
+    async fn replay_begin(
+        &self,
+        stream: &str,
+        run: Id,
+        request: &str,
+        end: EntryId,
+    ) -> Result<ReplayRun, BusError>;
+
+    /// Appends a step's events and moves the cursor, together, where the cursor still is the
+    /// step's `after`; does nothing otherwise. Gives the record as it stands then: with the
+    /// cursor at the step's `through`, the step is done, now or by an earlier try of this or
+    /// another caller. None where there is no such run. No group's books are touched.
+    async fn replay_append(&self, step: &ReplayStep) -> Result<Option<ReplayRun>, BusError>;
+
+    /// The replays of a stream, the one that moved last at the end.
+    async fn replay_runs(&self, stream: &str) -> Result<Vec<ReplayRun>, BusError>;
 
     /// What the operator should know of the server's set-up and of what other programs do to
     /// these groups and their streams: nothing where all is well.

@@ -5,6 +5,7 @@ mod lanes;
 mod letters;
 mod link;
 mod operator;
+mod replay;
 mod scripts;
 mod trim;
 mod wire;

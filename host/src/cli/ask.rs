@@ -12,7 +12,7 @@ use super::output::printable;
 pub(super) struct Ask {
     /// Does it without a question
     #[arg(long)]
-    yes: bool,
+    pub(super) yes: bool,
 
     /// Shows what it would do, and does nothing
     #[arg(long, conflicts_with = "yes")]

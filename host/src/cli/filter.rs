@@ -90,7 +90,7 @@ fn ms(time: DateTime<Utc>) -> u64 {
 }
 
 /// Reads a type of the contract.
-fn event_type(text: &str) -> Result<EventType, String> {
+pub(super) fn event_type(text: &str) -> Result<EventType, String> {
     EventType::parse(text).ok_or_else(|| {
         let names = EventType::ALL.map(EventType::as_str);
         format!("expected one of {}", names.join(", "))

@@ -68,7 +68,7 @@ pub(super) async fn prepare(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Ar
 
 /// Turns true at the first SIGTERM or Ctrl-C. A second one ends the process at once: what is
 /// in hand is free when the lease ends.
-fn stop_on_signal() -> anyhow::Result<watch::Receiver<bool>> {
+pub(super) fn stop_on_signal() -> anyhow::Result<watch::Receiver<bool>> {
     let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
     let (stopper, stop) = watch::channel(false);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use semver::Version;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A plugin at one version: `name@version`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -45,6 +45,13 @@ impl fmt::Display for PluginRef {
 impl Serialize for PluginRef {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PluginRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 

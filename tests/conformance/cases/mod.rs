@@ -9,6 +9,8 @@ pub(crate) mod lanes;
 pub(crate) mod letters;
 pub(crate) mod poisoned;
 pub(crate) mod recovery;
+pub(crate) mod replay_runs;
+pub(crate) mod replays;
 pub(crate) mod requeues;
 pub(crate) mod retries;
 pub(crate) mod routes;

@@ -45,7 +45,7 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| Error::ToSqlConversionFailure(error.into()))
 }
 
-fn broken(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+pub(super) fn broken(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     Error::FromSqlConversionFailure(0, Type::Blob, error)
 }
 

@@ -5,12 +5,13 @@ use rusqlite::{OptionalExtension, params};
 
 use super::book::Book;
 use super::lanes::group_of;
-use super::{EmbeddedBus, now};
+use super::{EmbeddedBus, last_id, now};
 use crate::bus::{
     Advice, BusError, Entry, EntryId, GroupStatus, Lane, LaneStateName, LaneStatus, LaneStep,
-    Lanes, Operator, Requeued, Stepped, Subscription, TrimBound, Trimmed, dead_letter_stream,
+    Lanes, Operator, ReplayRun, ReplayStep, Requeued, Stepped, Subscription, TrimBound, Trimmed,
+    dead_letter_stream,
 };
-use crate::event::PluginRef;
+use crate::event::{Id, PluginRef};
 
 #[async_trait]
 impl Operator for EmbeddedBus {
@@ -127,6 +128,29 @@ impl Operator for EmbeddedBus {
         reason: &str,
     ) -> Result<usize, BusError> {
         self.purge_letters(subscription, letters, reason).await
+    }
+
+    async fn last_id(&self, stream: &str) -> Result<EntryId, BusError> {
+        let stream = stream.to_owned();
+        self.db.read(move |db| last_id(db, &stream)).await
+    }
+
+    async fn replay_begin(
+        &self,
+        stream: &str,
+        run: Id,
+        request: &str,
+        end: EntryId,
+    ) -> Result<ReplayRun, BusError> {
+        self.begin_replay(stream, run, request, end).await
+    }
+
+    async fn replay_append(&self, step: &ReplayStep) -> Result<Option<ReplayRun>, BusError> {
+        self.append_replay(step).await
+    }
+
+    async fn replay_runs(&self, stream: &str) -> Result<Vec<ReplayRun>, BusError> {
+        self.list_replays(stream).await
     }
 
     async fn advice(&self, subscriptions: &[Subscription]) -> Result<Vec<Advice>, BusError> {

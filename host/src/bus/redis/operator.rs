@@ -7,10 +7,10 @@ use redis::streams::StreamInfoGroupsReply;
 use super::RedisBus;
 use crate::bus::{
     Advice, BusError, Entry, EntryId, GroupStatus, Lane, LaneStateName, LaneStatus, LaneStep,
-    Lanes, Operator, Requeued, Stepped, Subscription, TrimBound, Trimmed, dead_letter_stream,
-    prefix,
+    Lanes, Operator, ReplayRun, ReplayStep, Requeued, Stepped, Subscription, TrimBound, Trimmed,
+    dead_letter_stream, prefix,
 };
-use crate::event::PluginRef;
+use crate::event::{Id, PluginRef};
 
 #[async_trait]
 impl Operator for RedisBus {
@@ -115,6 +115,35 @@ impl Operator for RedisBus {
         reason: &str,
     ) -> Result<usize, BusError> {
         self.purge_letters(subscription, letters, reason).await
+    }
+
+    async fn last_id(&self, stream: &str) -> Result<EntryId, BusError> {
+        let reply = self
+            .link
+            .run(stream, async |connection| {
+                connection.xrevrange_count(stream, "+", "-", 1).await
+            })
+            .await?;
+        let entries = super::wire::entries(reply).map_err(|reason| self.link.broken(reason))?;
+        Ok(entries.first().map_or(EntryId::ZERO, |entry| entry.id))
+    }
+
+    async fn replay_begin(
+        &self,
+        stream: &str,
+        run: Id,
+        request: &str,
+        end: EntryId,
+    ) -> Result<ReplayRun, BusError> {
+        self.begin_replay(stream, run, request, end).await
+    }
+
+    async fn replay_append(&self, step: &ReplayStep) -> Result<Option<ReplayRun>, BusError> {
+        self.append_replay(step).await
+    }
+
+    async fn replay_runs(&self, stream: &str) -> Result<Vec<ReplayRun>, BusError> {
+        self.list_replays(stream).await
     }
 
     async fn advice(&self, subscriptions: &[Subscription]) -> Result<Vec<Advice>, BusError> {

@@ -2,7 +2,7 @@
 
 use redis::Script;
 
-/// Every script of the bus, each behind the prelude but for the one that is of no group.
+/// Every script of the bus. Those on a group's books stand behind the prelude.
 pub(super) struct Scripts {
     pub(super) join: Script,
     pub(super) fetch: Script,
@@ -16,6 +16,8 @@ pub(super) struct Scripts {
     pub(super) requeue: Script,
     pub(super) purge: Script,
     pub(super) trim: Script,
+    pub(super) replay_begin: Script,
+    pub(super) replay_append: Script,
 }
 
 impl Scripts {
@@ -38,6 +40,8 @@ impl Scripts {
             requeue: script!("requeue.lua"),
             purge: script!("purge.lua"),
             trim: Script::new(include_str!("trim.lua")),
+            replay_begin: Script::new(include_str!("replay_begin.lua")),
+            replay_append: Script::new(include_str!("replay_append.lua")),
         }
     }
 }

@@ -10,8 +10,7 @@ use super::plan::{Part, Plan, letters};
 use super::select::{Chosen, Name, Select};
 use crate::bus::{Bus, Requeued};
 use crate::cli::ask::Ask;
-use crate::cli::{Global, Usage};
-use crate::config::Config;
+use crate::cli::{Global, Usage, target};
 use crate::event::PluginRef;
 use crate::plugin::Manifest;
 
@@ -87,7 +86,11 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let chosen = Chosen::new(args.ids, args.all, args.select)?;
     args.ask.check()?;
     let config = global.load()?;
-    let target = args.to.as_ref().map(|to| target(to, &config)).transpose()?;
+    let target = args
+        .to
+        .as_ref()
+        .map(|to| target::find(to, &config))
+        .transpose()?;
     let bus = global.shared_bus(&config.bus)?;
     let groups = args.groups.find(&config, &*bus).await?;
     let plan = Plan::new(&chosen, &*bus, groups).await?;
@@ -156,27 +159,6 @@ async fn requeue(plan: &Plan, bus: &dyn Bus, to: Option<&PluginRef>) -> anyhow::
         }
     }
     Ok(done)
-}
-
-/// The manifest of the plugin that is to take them.
-fn target(to: &PluginRef, config: &Config) -> anyhow::Result<Manifest> {
-    let mut others = Vec::new();
-    for plugin in config.plugins.values() {
-        let Ok(manifest) = Manifest::load(&plugin.path) else {
-            continue;
-        };
-        if manifest.name == to.name && manifest.version == to.version {
-            return Ok(manifest);
-        }
-        others.push(format!("{}@{}", manifest.name, manifest.version));
-    }
-    bail!(Usage(format!(
-        "--to {to}: the configuration has {}",
-        match others.is_empty() {
-            true => "no plugin that can be read".to_owned(),
-            false => others.join(", "),
-        }
-    )))
 }
 
 fn check_world(manifest: &Manifest, to: &PluginRef, plan: &Plan) -> anyhow::Result<()> {
