@@ -74,6 +74,7 @@ impl Groups {
                     dedup_window: config.host.dedup_window,
                     lease: config.host.lease,
                     parked_limit: config.host.parked_limit,
+                    routes: String::new(),
                 });
             }
         }
