@@ -9,7 +9,11 @@
 
 pub(crate) mod events;
 mod eventually;
+mod redis_cluster;
 mod redis_server;
+mod tls;
 
 pub(crate) use eventually::{DEADLINE, eventually};
+pub(crate) use redis_cluster::{PooledCluster, RedisCluster};
 pub(crate) use redis_server::RedisServer;
+pub(crate) use tls::{Certificates, TlsServer};

@@ -2,7 +2,7 @@
 
 use redis::Script;
 
-/// Every script of the bus, each behind the prelude.
+/// Every script of the bus. Those of a group stand behind the prelude.
 pub(super) struct Scripts {
     pub(super) fetch: Script,
     pub(super) commit: Script,
@@ -14,6 +14,8 @@ pub(super) struct Scripts {
     pub(super) page: Script,
     pub(super) requeue: Script,
     pub(super) purge: Script,
+    pub(super) outbox: Script,
+    pub(super) relay: Script,
 }
 
 impl Scripts {
@@ -34,6 +36,8 @@ impl Scripts {
             page: script!("page.lua"),
             requeue: script!("requeue.lua"),
             purge: script!("purge.lua"),
+            outbox: Script::new(include_str!("outbox.lua")),
+            relay: Script::new(include_str!("relay.lua")),
         }
     }
 }

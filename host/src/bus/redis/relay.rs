@@ -1,0 +1,192 @@
+//! The way of an output to a stream of another slot.
+//!
+//! In a cluster a commit may only touch its own stream's slot. It appends an output for another
+//! stream to the group's outbox for that stream, in the same step. A relay takes the outbox's
+//! oldest outputs, appends to the stream those that are not there yet, and deletes them from
+//! the outbox. Any host of the group may relay, several at once, and stop at any point: what is
+//! read is always the head of what is left, and what is deleted was appended before, so the
+//! outputs arrive in the outbox's order, and each once.
+
+use std::time::Duration;
+
+use redis::Value;
+use tokio::time::Instant;
+
+use super::{RedisBus, millis, wire};
+use crate::bus::{BusError, Commit, Entry, REPLY_BUDGET, Subscription, Verdict, prefix};
+use crate::event::{EventType, Fields, Id};
+
+/// Outputs that go together to one stream.
+const MAX_BATCH: usize = 64;
+
+/// The head of one outbox.
+struct Head {
+    target: &'static str,
+    /// Whether there are more outputs behind these.
+    more: bool,
+    outputs: Vec<Entry>,
+}
+
+impl RedisBus {
+    /// Where a commit appends an output for `target`.
+    pub(super) fn place(&self, subscription: &Subscription, target: &'static str) -> String {
+        match self.link.is_cluster() && target != subscription.stream {
+            true => outbox(subscription, target),
+            false => target.to_owned(),
+        }
+    }
+
+    /// Relays after a commit that filled outboxes. While a stream cannot be reached this is
+    /// left to the heartbeats, so that commits do not wait for it each time.
+    pub(super) async fn relay_after(&self, subscription: &Subscription, commits: &[Commit]) {
+        let filled = self.link.is_cluster()
+            && commits.iter().any(|commit| match &commit.verdict {
+                Verdict::Done { outputs, .. } => outputs
+                    .iter()
+                    .any(|output| output.event_type.stream() != subscription.stream),
+                Verdict::Retry { .. } | Verdict::Release => false,
+            });
+        if filled && !self.stalled(subscription) {
+            self.relay(subscription).await;
+        }
+    }
+
+    /// Relays what is in the group's outboxes, for at most a third of the lease: heartbeats
+    /// wait for it. What is left is for the next time, and an error is only logged: it belongs
+    /// to no commit and to no heartbeat.
+    pub(super) async fn relay(&self, subscription: &Subscription) {
+        if !self.link.is_cluster() {
+            return;
+        }
+        let deadline = Instant::now() + subscription.lease / 3;
+        let relayed = self.relay_all(subscription, deadline).await;
+        let mut stalled = self.stalled.lock().unwrap_or_else(|e| e.into_inner());
+        let group = prefix(subscription.stream, &subscription.group);
+        match relayed {
+            Ok(()) => {
+                stalled.remove(&group);
+            }
+            Err(error) => {
+                tracing::warn!("outputs wait in {group}:outbox:*: {error}");
+                stalled.insert(group);
+            }
+        }
+    }
+
+    fn stalled(&self, subscription: &Subscription) -> bool {
+        let group = prefix(subscription.stream, &subscription.group);
+        let stalled = self.stalled.lock().unwrap_or_else(|e| e.into_inner());
+        stalled.contains(&group)
+    }
+
+    /// Goes on until the outboxes are empty, one of them cannot be emptied, or the deadline.
+    async fn relay_all(
+        &self,
+        subscription: &Subscription,
+        deadline: Instant,
+    ) -> Result<(), BusError> {
+        loop {
+            let heads = self.heads(subscription, deadline).await?;
+            let more = heads.iter().any(|head| head.more);
+            let bring = heads
+                .iter()
+                .map(|head| self.bring(subscription, head, deadline));
+            // Each to its own end: a stream that cannot be reached holds back no other.
+            let brought = futures_util::future::join_all(bring).await;
+            brought.into_iter().collect::<Result<(), BusError>>()?;
+            if !more || left(deadline).is_zero() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn heads(
+        &self,
+        subscription: &Subscription,
+        deadline: Instant,
+    ) -> Result<Vec<Head>, BusError> {
+        let targets: Vec<&'static str> = EventType::STREAMS
+            .into_iter()
+            .filter(|target| *target != subscription.stream)
+            .collect();
+        let mut call = self.scripts.outbox.prepare_invoke();
+        for target in &targets {
+            call.key(outbox(subscription, target));
+        }
+        call.arg(MAX_BATCH).arg(REPLY_BUDGET / targets.len());
+        let reply: Value = self
+            .link
+            .run_within(left(deadline), subscription.stream, async |connection| {
+                call.invoke_async(connection).await
+            })
+            .await?;
+        let heads = wire::outboxes(reply).map_err(|reason| self.link.broken(reason))?;
+        heads
+            .into_iter()
+            .map(|(number, more, outputs)| {
+                let target = number.checked_sub(1).and_then(|at| targets.get(at));
+                let target = target.ok_or_else(|| {
+                    self.link.broken(format!("there is no outbox number {number}"))
+                })?;
+                Ok(Head {
+                    target,
+                    more,
+                    outputs,
+                })
+            })
+            .collect()
+    }
+
+    /// Brings the outputs to their stream, and then deletes them from the outbox.
+    async fn bring(
+        &self,
+        subscription: &Subscription,
+        head: &Head,
+        deadline: Instant,
+    ) -> Result<(), BusError> {
+        let (stream, group) = (subscription.stream, &subscription.group);
+        let mut call = self.scripts.relay.key(head.target);
+        call.key(format!("{{{}}}:relayed:{stream}:{group}", head.target))
+            .arg(millis(subscription.dedup_window).max(1));
+        for output in &head.outputs {
+            call.arg(known_by(output)).arg(output.fields.0.len());
+            for (name, value) in &output.fields.0 {
+                call.arg(name.as_slice()).arg(value.as_slice());
+            }
+        }
+        self.link
+            .run_within::<()>(left(deadline), head.target, async |connection| {
+                call.invoke_async(connection).await
+            })
+            .await?;
+        let mut delete = redis::cmd("XDEL");
+        delete.arg(outbox(subscription, head.target));
+        for output in &head.outputs {
+            delete.arg(output.id.to_string());
+        }
+        self.link
+            .run_within(left(deadline), stream, async |connection| {
+                delete.query_async(connection).await
+            })
+            .await
+    }
+}
+
+fn outbox(subscription: &Subscription, target: &str) -> String {
+    let prefix = prefix(subscription.stream, &subscription.group);
+    format!("{prefix}:outbox:{target}")
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// An event's id is the same when its commit has to be made again, as after a failover that
+/// lost it. Without one, the output is known by its place in the outbox.
+fn known_by(output: &Entry) -> String {
+    let event_id = |fields: &Fields| -> Option<Id> {
+        let text = std::str::from_utf8(fields.get("event_id")?).ok()?;
+        text.parse().ok()
+    };
+    event_id(&output.fields).map_or_else(|| output.id.to_string(), |id| id.to_string())
+}

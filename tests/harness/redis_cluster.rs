@@ -1,0 +1,244 @@
+//! Redis Clusters of three primaries on loopback.
+
+use std::io;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::redis_server::{RedisServer, free_port};
+
+const NODES: u16 = 3;
+const SLOTS: u16 = 16384;
+
+/// How many clusters the cases of one binary share at the most. Each takes two seconds to
+/// start, whatever the machine: a primary does not take writes before.
+const MOST_POOLED: usize = 2;
+
+const START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Its nodes are killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct RedisCluster {
+    /// The primaries, each with a third of the slots, in their order.
+    pub(crate) nodes: Vec<RedisServer>,
+}
+
+impl RedisCluster {
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Every node gets these arguments.
+    pub(crate) fn start_with(args: &[&str]) -> Self {
+        let nodes: Vec<RedisServer> = (0..NODES).map(|_| start_node(args)).collect();
+        for (node, epoch) in nodes.iter().zip(1..) {
+            let first = SLOTS / NODES * (epoch - 1);
+            let last = if epoch == NODES { SLOTS - 1 } else { SLOTS / NODES * epoch - 1 };
+            let (first, last) = (first.to_string(), last.to_string());
+            node.command::<()>(&["CLUSTER", "ADDSLOTSRANGE", &first, &last]);
+            node.command::<()>(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch.to_string()]);
+        }
+        let cluster = Self { nodes };
+        for node in &cluster.nodes[1..] {
+            cluster.meet(node);
+        }
+        cluster.settle(&cluster.nodes);
+        cluster
+    }
+
+    /// Adds a replica of a primary, which follows it when this returns. Dropping it kills it.
+    pub(crate) fn replica_of(&self, primary: usize) -> RedisServer {
+        let replica = start_node(&[]);
+        self.meet(&replica);
+        let primary = id(&self.nodes[primary]);
+        until("the replica knows its primary", || {
+            let nodes: String = replica.command(&["CLUSTER", "NODES"]);
+            nodes.contains(&primary)
+        });
+        replica.command::<()>(&["CLUSTER", "REPLICATE", &primary]);
+        until("the replica follows", || {
+            let info: String = replica.command(&["INFO", "replication"]);
+            info.contains("master_link_status:up")
+        });
+        until("everybody knows the replica", || {
+            let replica = id(&replica);
+            self.nodes.iter().all(|node| {
+                let nodes: String = node.command(&["CLUSTER", "NODES"]);
+                nodes
+                    .lines()
+                    .any(|line| line.contains(&replica) && line.contains(" slave "))
+            })
+        });
+        replica
+    }
+
+    /// All of its nodes, as a bus URL.
+    pub(crate) fn url(&self) -> String {
+        let hosts: Vec<String> = self
+            .nodes
+            .iter()
+            .map(|node| format!("127.0.0.1:{}", node.port()))
+            .collect();
+        format!("redis+cluster://{}", hosts.join(","))
+    }
+
+    /// Number of the node that has a key's slot, as it was at the start.
+    pub(crate) fn owner(&self, key: &str) -> usize {
+        let slot: u16 = self.nodes[0].command(&["CLUSTER", "KEYSLOT", key]);
+        usize::from((slot / (SLOTS / NODES)).min(NODES - 1))
+    }
+
+    /// The node that has a key's slot, as it was at the start.
+    pub(crate) fn node_of(&self, key: &str) -> &RedisServer {
+        &self.nodes[self.owner(key)]
+    }
+
+    /// Moves a key's slot to another node, as `redis-cli --cluster reshard` does.
+    pub(crate) fn move_slot(&self, key: &str, to: usize) {
+        let (source, target) = (self.node_of(key), &self.nodes[to]);
+        let slot: u16 = source.command(&["CLUSTER", "KEYSLOT", key]);
+        let slot = slot.to_string();
+        let set = |node: &RedisServer, state: &str, id: &str| {
+            node.command::<()>(&["CLUSTER", "SETSLOT", &slot, state, id]);
+        };
+        set(target, "IMPORTING", &id(source));
+        set(source, "MIGRATING", &id(target));
+        let port = target.port().to_string();
+        loop {
+            let keys: Vec<String> =
+                source.command(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]);
+            if keys.is_empty() {
+                break;
+            }
+            for key in keys {
+                source.command::<()>(&["MIGRATE", "127.0.0.1", &port, &key, "0", "5000"]);
+            }
+        }
+        for node in [target, source] {
+            set(node, "NODE", &id(target));
+        }
+    }
+
+    fn meet(&self, node: &RedisServer) {
+        let (port, bus) = (node.port().to_string(), node.arg("--cluster-port"));
+        self.nodes[0].command::<()>(&["CLUSTER", "MEET", "127.0.0.1", &port, bus]);
+    }
+
+    /// Waits until all nodes agree.
+    fn settle(&self, nodes: &[RedisServer]) {
+        let known = format!("cluster_known_nodes:{}\r\n", self.nodes.len());
+        for node in nodes {
+            until("the cluster is up", || {
+                let info: String = node.command(&["CLUSTER", "INFO"]);
+                info.contains("cluster_state:ok") && info.contains(&known)
+            });
+        }
+    }
+}
+
+fn start_node(args: &[&str]) -> RedisServer {
+    RedisServer::start_as(|| {
+        let bus = free_port().to_string();
+        let own = ["--cluster-enabled", "yes", "--cluster-port", &bus]
+            .into_iter()
+            .chain(["--cluster-announce-ip", "127.0.0.1"])
+            .chain(["--cluster-node-timeout", "5000"]);
+        own.chain(args.iter().copied()).map(str::to_owned).collect()
+    })
+}
+
+fn id(node: &RedisServer) -> String {
+    node.command(&["CLUSTER", "MYID"])
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + START_DEADLINE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// An empty cluster that other cases of the binary had before and will have after.
+#[derive(Debug)]
+pub(crate) struct PooledCluster {
+    /// Some until it is dropped.
+    cluster: Option<Guarded>,
+}
+
+/// The pool is never dropped, so the nodes are killed by a process of their own, when its
+/// standard input ends because this process did.
+#[derive(Debug)]
+struct Guarded {
+    cluster: RedisCluster,
+    _watchdog: Child,
+}
+
+#[derive(Default)]
+struct Pool {
+    free: Vec<Guarded>,
+    started: usize,
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool {
+    free: Vec::new(),
+    started: 0,
+});
+static RETURNED: Condvar = Condvar::new();
+
+impl PooledCluster {
+    pub(crate) fn take() -> Self {
+        let pool = POOL.lock().expect("nobody panics with the lock");
+        let full = |pool: &mut Pool| pool.free.is_empty() && pool.started == MOST_POOLED;
+        let mut pool = RETURNED.wait_while(pool, full).expect("nobody panics with the lock");
+        let cluster = pool.free.pop();
+        pool.started += usize::from(cluster.is_none());
+        drop(pool);
+        let cluster = cluster.unwrap_or_else(|| Guarded::new(RedisCluster::start()));
+        for node in &cluster.cluster.nodes {
+            // What clients of the case before have sent and nobody has read is not to come.
+            node.command::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
+            node.command::<()>(&["FLUSHALL"]);
+        }
+        Self {
+            cluster: Some(cluster),
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let cluster = self.cluster.as_ref().expect("it is there until it is dropped");
+        cluster.cluster.url()
+    }
+}
+
+impl Drop for PooledCluster {
+    fn drop(&mut self) {
+        let cluster = self.cluster.take();
+        if let Ok(mut pool) = POOL.lock() {
+            pool.free.extend(cluster);
+            RETURNED.notify_one();
+        }
+    }
+}
+
+impl Guarded {
+    fn new(cluster: RedisCluster) -> Self {
+        let mut watchdog = Command::new("sh");
+        watchdog.args(["-c", r#"read -r end; kill -9 $PIDS; rm -rf "$@""#, "watchdog"]);
+        let pids = cluster.nodes.iter().filter_map(RedisServer::pid);
+        let pids: Vec<String> = pids.map(|pid| pid.to_string()).collect();
+        watchdog.env("PIDS", pids.join(" "));
+        watchdog.args(cluster.nodes.iter().map(RedisServer::folder));
+        let watchdog = watchdog
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let watchdog: io::Result<Child> = watchdog;
+        Self {
+            cluster,
+            _watchdog: watchdog.expect("start the watchdog"),
+        }
+    }
+}
