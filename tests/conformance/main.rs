@@ -1,6 +1,7 @@
 //! What every bus guarantees: one list of cases, and every bus runs all of it.
 
 mod cases;
+mod cluster_only;
 mod driver;
 mod flaky;
 #[path = "../harness/mod.rs"]

@@ -2,6 +2,7 @@
 
 mod books;
 mod letters;
+mod login;
 mod lost_keys;
 mod outages;
 mod replies;

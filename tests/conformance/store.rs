@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use crate::driver::Host;
 use crate::flaky::Flaky;
-use crate::harness::{PooledCluster, RedisServer, TlsServer};
 use crate::harness::events::{EXECUTIONS, completed_parts};
+use crate::harness::{PooledCluster, RedisServer, TlsServer};
 
 /// More than any case has entries.
 const ALL: usize = 1_000_000;

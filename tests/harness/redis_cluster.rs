@@ -1,12 +1,14 @@
 //! Redis Clusters of three primaries on loopback.
 
 use std::io;
+use std::ops::Deref;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::redis_server::{RedisServer, free_port};
+use super::tls::Certificates;
 
 const NODES: u16 = 3;
 const SLOTS: u16 = 16384;
@@ -26,15 +28,27 @@ pub(crate) struct RedisCluster {
 
 impl RedisCluster {
     pub(crate) fn start() -> Self {
-        Self::start_with(&[])
+        Self::start_as(Vec::new)
     }
 
-    /// Every node gets these arguments.
-    pub(crate) fn start_with(args: &[&str]) -> Self {
-        let nodes: Vec<RedisServer> = (0..NODES).map(|_| start_node(args)).collect();
+    /// Each node speaks TLS as well, also with the others.
+    pub(crate) fn start_with_tls(certificates: &Certificates) -> Self {
+        Self::start_as(|| {
+            let mut args = certificates.args();
+            args.extend(["--tls-cluster", "yes"].map(str::to_owned));
+            args
+        })
+    }
+
+    fn start_as(args: impl Fn() -> Vec<String>) -> Self {
+        let nodes: Vec<RedisServer> = (0..NODES).map(|_| start_node(&args)).collect();
         for (node, epoch) in nodes.iter().zip(1..) {
             let first = SLOTS / NODES * (epoch - 1);
-            let last = if epoch == NODES { SLOTS - 1 } else { SLOTS / NODES * epoch - 1 };
+            let last = if epoch == NODES {
+                SLOTS - 1
+            } else {
+                SLOTS / NODES * epoch - 1
+            };
             let (first, last) = (first.to_string(), last.to_string());
             node.command::<()>(&["CLUSTER", "ADDSLOTSRANGE", &first, &last]);
             node.command::<()>(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch.to_string()]);
@@ -49,7 +63,7 @@ impl RedisCluster {
 
     /// Adds a replica of a primary, which follows it when this returns. Dropping it kills it.
     pub(crate) fn replica_of(&self, primary: usize) -> RedisServer {
-        let replica = start_node(&[]);
+        let replica = start_node(&Vec::new);
         self.meet(&replica);
         let primary = id(&self.nodes[primary]);
         until("the replica knows its primary", || {
@@ -83,6 +97,13 @@ impl RedisCluster {
         format!("redis+cluster://{}", hosts.join(","))
     }
 
+    /// One of its nodes, as a bus URL with TLS.
+    pub(crate) fn tls_url(&self, certificates: &Certificates) -> String {
+        let port = self.nodes[0].arg("--tls-port");
+        let ca = certificates.ca();
+        format!("rediss+cluster://127.0.0.1:{port}?ca={}", ca.display())
+    }
+
     /// Number of the node that has a key's slot, as it was at the start.
     pub(crate) fn owner(&self, key: &str) -> usize {
         let slot: u16 = self.nodes[0].command(&["CLUSTER", "KEYSLOT", key]);
@@ -94,30 +115,36 @@ impl RedisCluster {
         &self.nodes[self.owner(key)]
     }
 
+    /// Whether no output waits to be relayed.
+    pub(crate) fn outboxes_are_empty(&self) -> bool {
+        self.nodes.iter().all(|node| {
+            let outboxes: Vec<String> = node.command(&["KEYS", "*:outbox:*"]);
+            let mut sizes = outboxes.iter().map(|key| node.command(&["XLEN", key]));
+            sizes.all(|size: usize| size == 0)
+        })
+    }
+
     /// Moves a key's slot to another node, as `redis-cli --cluster reshard` does.
     pub(crate) fn move_slot(&self, key: &str, to: usize) {
+        let moving = self.begin_move(key, to);
+        for key in moving.keys() {
+            moving.hand_over(&key);
+        }
+        moving.finish();
+    }
+
+    /// Begins to move a key's slot to another node.
+    pub(crate) fn begin_move(&self, key: &str, to: usize) -> MovingSlot<'_> {
         let (source, target) = (self.node_of(key), &self.nodes[to]);
         let slot: u16 = source.command(&["CLUSTER", "KEYSLOT", key]);
-        let slot = slot.to_string();
-        let set = |node: &RedisServer, state: &str, id: &str| {
-            node.command::<()>(&["CLUSTER", "SETSLOT", &slot, state, id]);
+        let moving = MovingSlot {
+            slot: slot.to_string(),
+            source,
+            target,
         };
-        set(target, "IMPORTING", &id(source));
-        set(source, "MIGRATING", &id(target));
-        let port = target.port().to_string();
-        loop {
-            let keys: Vec<String> =
-                source.command(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]);
-            if keys.is_empty() {
-                break;
-            }
-            for key in keys {
-                source.command::<()>(&["MIGRATE", "127.0.0.1", &port, &key, "0", "5000"]);
-            }
-        }
-        for node in [target, source] {
-            set(node, "NODE", &id(target));
-        }
+        moving.set(target, "IMPORTING", source);
+        moving.set(source, "MIGRATING", target);
+        moving
     }
 
     fn meet(&self, node: &RedisServer) {
@@ -137,14 +164,46 @@ impl RedisCluster {
     }
 }
 
-fn start_node(args: &[&str]) -> RedisServer {
+/// A slot on its way.
+pub(crate) struct MovingSlot<'a> {
+    slot: String,
+    source: &'a RedisServer,
+    target: &'a RedisServer,
+}
+
+impl MovingSlot<'_> {
+    /// The keys that are still where they were.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let all = ["CLUSTER", "GETKEYSINSLOT", &self.slot, "100000"];
+        self.source.command(&all)
+    }
+
+    pub(crate) fn hand_over(&self, key: &str) {
+        let port = self.target.port().to_string();
+        let migrate = ["MIGRATE", "127.0.0.1", &port, key, "0", "5000"];
+        self.source.command::<()>(&migrate);
+    }
+
+    pub(crate) fn finish(self) {
+        for node in [self.target, self.source] {
+            self.set(node, "NODE", self.target);
+        }
+    }
+
+    fn set(&self, on: &RedisServer, state: &str, other: &RedisServer) {
+        let set = ["CLUSTER", "SETSLOT", &self.slot, state, &id(other)];
+        on.command::<()>(&set);
+    }
+}
+
+fn start_node(more: &impl Fn() -> Vec<String>) -> RedisServer {
     RedisServer::start_as(|| {
         let bus = free_port().to_string();
         let own = ["--cluster-enabled", "yes", "--cluster-port", &bus]
             .into_iter()
             .chain(["--cluster-announce-ip", "127.0.0.1"])
             .chain(["--cluster-node-timeout", "5000"]);
-        own.chain(args.iter().copied()).map(str::to_owned).collect()
+        own.map(str::to_owned).chain(more()).collect()
     })
 }
 
@@ -191,7 +250,9 @@ impl PooledCluster {
     pub(crate) fn take() -> Self {
         let pool = POOL.lock().expect("nobody panics with the lock");
         let full = |pool: &mut Pool| pool.free.is_empty() && pool.started == MOST_POOLED;
-        let mut pool = RETURNED.wait_while(pool, full).expect("nobody panics with the lock");
+        let mut pool = RETURNED
+            .wait_while(pool, full)
+            .expect("nobody panics with the lock");
         let cluster = pool.free.pop();
         pool.started += usize::from(cluster.is_none());
         drop(pool);
@@ -199,16 +260,21 @@ impl PooledCluster {
         for node in &cluster.cluster.nodes {
             // What clients of the case before have sent and nobody has read is not to come.
             node.command::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
+            node.command::<()>(&["CLIENT", "UNPAUSE"]);
             node.command::<()>(&["FLUSHALL"]);
         }
         Self {
             cluster: Some(cluster),
         }
     }
+}
 
-    pub(crate) fn url(&self) -> String {
-        let cluster = self.cluster.as_ref().expect("it is there until it is dropped");
-        cluster.cluster.url()
+impl Deref for PooledCluster {
+    type Target = RedisCluster;
+
+    fn deref(&self) -> &RedisCluster {
+        let guarded = self.cluster.as_ref();
+        &guarded.expect("it is there until it is dropped").cluster
     }
 }
 
@@ -225,7 +291,11 @@ impl Drop for PooledCluster {
 impl Guarded {
     fn new(cluster: RedisCluster) -> Self {
         let mut watchdog = Command::new("sh");
-        watchdog.args(["-c", r#"read -r end; kill -9 $PIDS; rm -rf "$@""#, "watchdog"]);
+        watchdog.args([
+            "-c",
+            r#"read -r end; kill -9 $PIDS; rm -rf "$@""#,
+            "watchdog",
+        ]);
         let pids = cluster.nodes.iter().filter_map(RedisServer::pid);
         let pids: Vec<String> = pids.map(|pid| pid.to_string()).collect();
         watchdog.env("PIDS", pids.join(" "));

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+};
 use tempfile::TempDir;
 
 use super::redis_server::{RedisServer, free_port};
@@ -16,12 +18,12 @@ pub(crate) struct Certificates {
 
 impl Certificates {
     pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        let mut params = params_of("authority", &[]);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, key()).expect("an authority");
         let signed_key = key();
-        let signed = CertificateParams::new(vec!["127.0.0.1".to_owned()])
-            .and_then(|params| params.signed_by(&signed_key, &authority))
+        let signed = params_of("server", &["127.0.0.1"])
+            .signed_by(&signed_key, &authority)
             .expect("a certificate");
         let folder = TempDir::new().expect("a folder for certificates");
         let certificates = Self { folder };
@@ -58,8 +60,17 @@ impl Certificates {
             ("--tls-auth-clients", "no".to_owned()),
         ];
         let args = args.into_iter();
-        args.flat_map(|(name, value)| [name.to_owned(), value]).collect()
+        args.flat_map(|(name, value)| [name.to_owned(), value])
+            .collect()
     }
+}
+
+fn params_of(name: &str, hosts: &[&str]) -> CertificateParams {
+    let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+    let mut params = CertificateParams::new(hosts).expect("names of hosts");
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
 }
 
 fn key() -> KeyPair {

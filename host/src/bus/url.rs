@@ -49,14 +49,13 @@ impl FromStr for BusUrl {
         }
         match text.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            Some((scheme @ ("redis" | "rediss" | "redis+cluster" | "rediss+cluster"), _)) => {
-                text.parse()
-                    .map(Self::Redis)
-                    .map_err(|reason| BusUrlError::Redis {
-                        scheme: scheme.to_owned(),
-                        reason,
-                    })
-            }
+            Some((scheme @ ("redis" | "rediss" | "redis+cluster" | "rediss+cluster"), _)) => text
+                .parse()
+                .map(Self::Redis)
+                .map_err(|reason| BusUrlError::Redis {
+                    scheme: scheme.to_owned(),
+                    reason,
+                }),
             Some((scheme, _)) => Err(BusUrlError::Unknown(format!("{scheme}:…"))),
             None => Err(BusUrlError::Unknown(text.to_owned())),
         }
@@ -122,7 +121,9 @@ mod tests {
             .parse::<BusUrl>()
             .expect_err("refused");
         assert!(!error.to_string().contains("secret"), "{error}");
-        let error = "rediss://me:secret/x".parse::<BusUrl>().expect_err("refused");
+        let error = "rediss://me:secret/x"
+            .parse::<BusUrl>()
+            .expect_err("refused");
         assert!(!error.to_string().contains("secret"), "{error}");
     }
 }

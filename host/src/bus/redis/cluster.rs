@@ -17,7 +17,9 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The slot of a key: by its first braces, where something stands between them.
 fn slot(key: &str) -> u16 {
-    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+    let tag = key
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'));
     let hashed = match tag {
         Some((tag, _)) if !tag.is_empty() => tag,
         _ => key,
@@ -210,7 +212,9 @@ fn ranges(reply: &Value, answering: &Server) -> Option<Vec<Range>> {
                 first,
                 last,
                 primary,
-                replicas: replicas.filter_map(|node| server(node, answering)).collect(),
+                replicas: replicas
+                    .filter_map(|node| server(node, answering))
+                    .collect(),
             });
         }
     }

@@ -148,7 +148,10 @@ fn read(parameter: &str, path: &Path) -> Result<Vec<u8>, ConnectError> {
 fn tls_error(error: &RedisError) -> Option<&rustls::Error> {
     let source = error.source()?;
     let source = source.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>()?;
-    source.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref()
+    source
+        .downcast_ref::<io::Error>()?
+        .get_ref()?
+        .downcast_ref()
 }
 
 /// A server and the connection to it that is shared by all but blocking calls.

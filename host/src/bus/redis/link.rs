@@ -30,7 +30,8 @@ enum Servers {
 impl Link {
     pub(super) fn new(url: &RedisUrl) -> Result<Self, BusError> {
         let name = url.to_string();
-        let connector = Connector::new(url).map_err(|error| Meaning::of_connecting(error).on(&name))?;
+        let connector =
+            Connector::new(url).map_err(|error| Meaning::of_connecting(error).on(&name))?;
         let servers = match url.cluster {
             true => Servers::Cluster(Cluster::new(&url.servers)),
             false => Servers::One(Arc::new(Node::new(url.servers[0].clone()))),

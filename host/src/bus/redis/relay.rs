@@ -19,6 +19,9 @@ use crate::event::{EventType, Fields, Id};
 /// Outputs that go together to one stream.
 const MAX_BATCH: usize = 64;
 
+/// How long a relay may hold up the call that it belongs to, however long the lease.
+const MOST_TIME: Duration = Duration::from_secs(3);
+
 /// The head of one outbox.
 struct Head {
     target: &'static str,
@@ -51,14 +54,14 @@ impl RedisBus {
         }
     }
 
-    /// Relays what is in the group's outboxes, for at most a third of the lease: heartbeats
-    /// wait for it. What is left is for the next time, and an error is only logged: it belongs
+    /// Relays what is in the group's outboxes. A heartbeat has to be known in time to have been
+    /// heard, so this takes no more than a sixth of the lease. What is left is for the next time, and an error is only logged: it belongs
     /// to no commit and to no heartbeat.
     pub(super) async fn relay(&self, subscription: &Subscription) {
         if !self.link.is_cluster() {
             return;
         }
-        let deadline = Instant::now() + subscription.lease / 3;
+        let deadline = Instant::now() + MOST_TIME.min(subscription.lease / 6);
         let relayed = self.relay_all(subscription, deadline).await;
         let mut stalled = self.stalled.lock().unwrap_or_else(|e| e.into_inner());
         let group = prefix(subscription.stream, &subscription.group);
@@ -126,7 +129,8 @@ impl RedisBus {
             .map(|(number, more, outputs)| {
                 let target = number.checked_sub(1).and_then(|at| targets.get(at));
                 let target = target.ok_or_else(|| {
-                    self.link.broken(format!("there is no outbox number {number}"))
+                    self.link
+                        .broken(format!("there is no outbox number {number}"))
                 })?;
                 Ok(Head {
                     target,

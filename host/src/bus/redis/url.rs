@@ -182,9 +182,7 @@ fn read_files(query: &str) -> Result<Tls, RedisUrlError> {
 
 fn decode(text: &str) -> Result<String, RedisUrlError> {
     let decoded = percent_decode_str(text).decode_utf8();
-    decoded
-        .map(Into::into)
-        .map_err(|_| RedisUrlError::Encoding)
+    decoded.map(Into::into).map_err(|_| RedisUrlError::Encoding)
 }
 
 impl FromStr for Server {
@@ -193,7 +191,10 @@ impl FromStr for Server {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((host, "")) => (host, None),
-            Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or(RedisUrlError::Host)?)),
+            Some((host, rest)) => (
+                host,
+                Some(rest.strip_prefix(':').ok_or(RedisUrlError::Host)?),
+            ),
             None => match text.split_once(':') {
                 Some((host, port)) => (host, Some(port)),
                 None => (text, None),
@@ -309,7 +310,10 @@ mod tests {
             let url = read(&format!("{scheme}://me:secret@db:6379"));
             assert_eq!(url.to_string(), format!("{scheme}://…@db:6379"));
             let debug = format!("{url:?}");
-            assert!(!debug.contains("secret") && !debug.contains("me:"), "{debug}");
+            assert!(
+                !debug.contains("secret") && !debug.contains("me:"),
+                "{debug}"
+            );
         }
         let url = read("redis+cluster://a:1,[::1]:2/0");
         assert_eq!(url.to_string(), "redis+cluster://a:1,[::1]:2");
