@@ -126,18 +126,16 @@ impl Cluster {
         for _ in 0..candidates.len() {
             let node = &candidates[state.turn % candidates.len()];
             state.turn = (state.turn + 1) % candidates.len();
-            let reply = match tokio::time::timeout(ASK_TIMEOUT, slots(node, connector)).await {
-                Ok(Ok(reply)) => reply,
-                Ok(Err(error)) => {
+            let asked = tokio::time::timeout(ASK_TIMEOUT, slots(node, connector)).await;
+            let silent = |_| {
+                let late = format!("{} does not tell the cluster's slots in time", node.server);
+                Err(ConnectError::Silent(late))
+            };
+            let reply = match asked.unwrap_or_else(silent) {
+                Ok(reply) => reply,
+                Err(error) => {
                     node.hang_up().await;
                     reason = Some(error);
-                    continue;
-                }
-                Err(_) => {
-                    node.hang_up().await;
-                    let late = format!("{} does not answer", node.server);
-                    let late = std::io::Error::new(std::io::ErrorKind::TimedOut, late);
-                    reason = Some(ConnectError::Redis(late.into()));
                     continue;
                 }
             };

@@ -25,6 +25,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) enum ConnectError {
     /// What the URL says cannot work.
     Config(String),
+    /// There was no answer.
+    Silent(String),
     /// What the server or the network said.
     Redis(RedisError),
 }
@@ -79,9 +81,14 @@ impl Connector {
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT));
         let client = self.client(server)?;
-        Ok(client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?)
+        let connection = client.get_multiplexed_async_connection_with_config(&config);
+        connection.await.map_err(|error| match &self.tls {
+            // A server without TLS waits for the end of what it takes for a command.
+            Some(_) if error.is_timeout() => ConnectError::Silent(format!(
+                "{server} does not answer, or does not speak TLS on this port"
+            )),
+            Some(_) | None => error.into(),
+        })
     }
 
     fn client(&self, server: &Server) -> Result<Client, ConnectError> {

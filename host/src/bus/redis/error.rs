@@ -83,6 +83,7 @@ impl Meaning {
     pub(super) fn of_connecting(error: ConnectError) -> Self {
         let outcome = match error {
             ConnectError::Config(reason) => Outcome::Broken(reason),
+            ConnectError::Silent(reason) => Outcome::Unavailable(reason),
             ConnectError::Redis(error) => match error.kind() {
                 ErrorKind::AuthenticationFailed => Outcome::Broken(
                     "it refuses the URL's user name or password: correct them, percent-encoded, \
