@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Global;
 use super::output::table;
+use super::status::outbox_note;
 use crate::bus::BusUrl;
 use crate::config::Config;
 use crate::plugin::Registry;
@@ -109,14 +110,18 @@ async fn check_bus(config: &Config, global: &Global, checks: &mut Checks) {
         let (stream, group) = (subscription.stream, &subscription.group);
         match bus.status(stream, group).await {
             Err(error) => checks.add(Finding::Fail, "bus", error),
-            Ok(status) if status.dead_letters > 0 => {
-                let message = format!(
-                    "{group} on {stream} has {} dead letters: `hothouse dlq list` shows them",
-                    status.dead_letters
-                );
-                checks.add(Finding::Advice, "dead letters", message);
+            Ok(status) => {
+                if status.dead_letters > 0 {
+                    let message = format!(
+                        "{group} on {stream} has {} dead letters: `hothouse dlq list` shows them",
+                        status.dead_letters
+                    );
+                    checks.add(Finding::Advice, "dead letters", message);
+                }
+                if status.outbox > 0 {
+                    checks.add(Finding::Advice, "outbox", outbox_note(&status));
+                }
             }
-            Ok(_) => {}
         }
     }
 }

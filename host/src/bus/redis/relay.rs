@@ -34,7 +34,7 @@ impl RedisBus {
     /// Where a commit appends an output for `target`.
     pub(super) fn place(&self, subscription: &Subscription, target: &'static str) -> String {
         match self.link.is_cluster() && target != subscription.stream {
-            true => outbox(subscription, target),
+            true => outbox(subscription.stream, &subscription.group, target),
             false => target.to_owned(),
         }
     }
@@ -76,6 +76,28 @@ impl RedisBus {
         }
     }
 
+    /// How many outputs are in the group's outboxes.
+    pub(super) async fn waiting_outputs(
+        &self,
+        stream: &'static str,
+        group: &str,
+    ) -> Result<u64, BusError> {
+        if !self.link.is_cluster() {
+            return Ok(0);
+        }
+        let mut sizes = redis::pipe();
+        for target in targets(stream) {
+            sizes.xlen(outbox(stream, group, target));
+        }
+        let sizes: Vec<u64> = self
+            .link
+            .run(stream, async |connection| {
+                sizes.query_async(connection).await
+            })
+            .await?;
+        Ok(sizes.into_iter().sum())
+    }
+
     fn stalled(&self, subscription: &Subscription) -> bool {
         let group = prefix(subscription.stream, &subscription.group);
         let stalled = self.stalled.lock().unwrap_or_else(|e| e.into_inner());
@@ -108,18 +130,16 @@ impl RedisBus {
         subscription: &Subscription,
         deadline: Instant,
     ) -> Result<Vec<Head>, BusError> {
-        let targets: Vec<&'static str> = EventType::STREAMS
-            .into_iter()
-            .filter(|target| *target != subscription.stream)
-            .collect();
+        let (stream, group) = (subscription.stream, &subscription.group);
+        let targets: Vec<&'static str> = targets(stream).collect();
         let mut call = self.scripts.outbox.prepare_invoke();
         for target in &targets {
-            call.key(outbox(subscription, target));
+            call.key(outbox(stream, group, target));
         }
         call.arg(MAX_BATCH).arg(REPLY_BUDGET / targets.len());
         let reply: Value = self
             .link
-            .run_within(left(deadline), subscription.stream, async |connection| {
+            .run_within(left(deadline), stream, async |connection| {
                 call.invoke_async(connection).await
             })
             .await?;
@@ -164,7 +184,7 @@ impl RedisBus {
             })
             .await?;
         let mut delete = redis::cmd("XDEL");
-        delete.arg(outbox(subscription, head.target));
+        delete.arg(outbox(stream, group, head.target));
         for output in &head.outputs {
             delete.arg(output.id.to_string());
         }
@@ -176,9 +196,14 @@ impl RedisBus {
     }
 }
 
-fn outbox(subscription: &Subscription, target: &str) -> String {
-    let prefix = prefix(subscription.stream, &subscription.group);
-    format!("{prefix}:outbox:{target}")
+/// The streams that a group's outputs need an outbox for.
+fn targets(stream: &'static str) -> impl Iterator<Item = &'static str> {
+    let streams = EventType::STREAMS.into_iter();
+    streams.filter(move |target| *target != stream)
+}
+
+fn outbox(stream: &str, group: &str, target: &str) -> String {
+    format!("{}:outbox:{target}", prefix(stream, group))
 }
 
 fn left(deadline: Instant) -> Duration {
