@@ -52,10 +52,8 @@ type Map = Vec<(u16, u16, Arc<Node>)>;
 pub(super) enum MapError {
     /// The cluster says that nobody has it.
     Unassigned(u16),
-    /// No node told the map. The last reason.
-    NoAnswer(ConnectError),
-    /// A node told something else.
-    NoMap(String),
+    /// No node told the map: the last one that was asked, and why.
+    NoAnswer(Server, ConnectError),
 }
 
 impl Cluster {
@@ -122,29 +120,19 @@ impl Cluster {
     /// Asks one node after the other for the map.
     async fn ask(&self, state: &mut State, connector: &Connector) -> Result<Map, MapError> {
         let candidates: Vec<Arc<Node>> = state.nodes.iter().chain(&self.seeds).cloned().collect();
-        let mut reason = None;
-        for _ in 0..candidates.len() {
+        let mut left = candidates.len();
+        loop {
             let node = &candidates[state.turn % candidates.len()];
             state.turn = (state.turn + 1) % candidates.len();
-            let asked = tokio::time::timeout(ASK_TIMEOUT, slots(node, connector)).await;
-            let silent = |_| {
-                let late = format!("{} does not tell the cluster's slots in time", node.server);
-                Err(ConnectError::Silent(late))
-            };
-            let reply = match asked.unwrap_or_else(silent) {
-                Ok(reply) => reply,
-                Err(error) => {
-                    node.hang_up().await;
-                    reason = Some(error);
-                    continue;
+            left -= 1;
+            match told_by(node, connector).await {
+                Ok(told) => return Ok(state.learn(told)),
+                Err(error) if left == 0 => {
+                    return Err(MapError::NoAnswer(node.server.clone(), error));
                 }
-            };
-            let told = ranges(&reply, &node.server);
-            let told = told.ok_or_else(|| MapError::NoMap(format!("{reply:?}")))?;
-            return Ok(state.learn(told));
+                Err(_) => {}
+            }
         }
-        let none = ConnectError::Config("no node is known".to_owned());
-        Err(MapError::NoAnswer(reason.unwrap_or(none)))
     }
 }
 
@@ -173,6 +161,24 @@ impl State {
     }
 }
 
+/// What a node knows of the map.
+async fn told_by(node: &Node, connector: &Connector) -> Result<Vec<Range>, ConnectError> {
+    let asked = tokio::time::timeout(ASK_TIMEOUT, slots(node, connector)).await;
+    let late = |_| {
+        Err(ConnectError::Silent(
+            "it does not tell the cluster's slots in time".to_owned(),
+        ))
+    };
+    match asked.unwrap_or_else(late) {
+        Ok(reply) => ranges(&reply, &node.server)
+            .ok_or_else(|| ConnectError::Config(format!("it gives {reply:?} for CLUSTER SLOTS"))),
+        Err(error) => {
+            node.hang_up().await;
+            Err(error)
+        }
+    }
+}
+
 async fn slots(node: &Node, connector: &Connector) -> Result<Value, ConnectError> {
     let mut connection = node.shared(connector).await?;
     let reply: RedisResult<Value> = redis::cmd("CLUSTER")
@@ -181,9 +187,8 @@ async fn slots(node: &Node, connector: &Connector) -> Result<Value, ConnectError
         .await;
     reply.map_err(|error| match error.kind() {
         ErrorKind::Server(ServerErrorKind::ResponseError) => ConnectError::Config(format!(
-            "{} tells no slots ({error}): where it is no node of a cluster, begin the URL with \
-             redis:// or rediss://",
-            node.server
+            "it tells no slots ({error}): where it is no node of a cluster, begin the URL with \
+             redis:// or rediss://"
         )),
         _ => error.into(),
     })

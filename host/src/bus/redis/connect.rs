@@ -84,9 +84,9 @@ impl Connector {
         let connection = client.get_multiplexed_async_connection_with_config(&config);
         connection.await.map_err(|error| match &self.tls {
             // A server without TLS waits for the end of what it takes for a command.
-            Some(_) if error.is_timeout() => ConnectError::Silent(format!(
-                "{server} does not answer, or does not speak TLS on this port"
-            )),
+            Some(_) if error.is_timeout() => ConnectError::Silent(
+                "it does not answer, or does not speak TLS on this port".to_owned(),
+            ),
             Some(_) | None => error.into(),
         })
     }

@@ -50,23 +50,27 @@ impl Meaning {
         let answers = error.clone().into_server_errors().unwrap_or_default();
         let says = |codes: &[&str]| answers.iter().any(|(_, one)| codes.contains(&one.code()));
         let elsewhere = says(&ELSEWHERE);
+        let reason = match answers.first() {
+            Some((_, first)) => first.to_string(),
+            None => error.to_string(),
+        };
         let outcome = match answers.is_empty() {
-            true => Outcome::Unavailable(error.to_string()),
+            true => Outcome::Unavailable(reason),
             false if says(&["NOGROUP"]) => Outcome::NoGroup,
             false if says(&["NOAUTH"]) => Outcome::Broken(
                 "it asks for a password: write USER:PASSWORD@ or :PASSWORD@ before the URL's host"
                     .to_owned(),
             ),
             false if says(&["NOPERM"]) => Outcome::Broken(format!(
-                "{error}: give the user the rights that README.md names"
+                "{reason}: give the user the rights that README.md names"
             )),
             false if (elsewhere || says(&["CROSSSLOT"])) && !in_cluster => Outcome::Broken(
                 "it is a node of a cluster: begin the URL with redis+cluster:// or \
                  rediss+cluster://"
                     .to_owned(),
             ),
-            false if elsewhere || says(&PASSING) => Outcome::Unavailable(error.to_string()),
-            false => Outcome::Broken(error.to_string()),
+            false if elsewhere || says(&PASSING) => Outcome::Unavailable(reason),
+            false => Outcome::Broken(reason),
         };
         Self {
             outcome,

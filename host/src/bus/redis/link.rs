@@ -9,7 +9,7 @@ use redis::{RedisError, RedisResult};
 use super::cluster::{Cluster, MapError};
 use super::connect::{Connector, Node};
 use super::error::Meaning;
-use super::url::RedisUrl;
+use super::url::{RedisUrl, Server};
 use crate::bus::BusError;
 
 /// Oldest server whose scripts see what ours need (`XINFO GROUPS` with `lag`, atomic `TIME`).
@@ -80,14 +80,16 @@ impl Link {
         let node = self.node(key).await?;
         match self.connector.open(&node.server).await {
             Ok(connection) => Ok(connection),
-            Err(error) => Err(self.heed(Meaning::of_connecting(error)).await),
+            Err(error) => Err(self.heed(Meaning::of_connecting(error), &node.server).await),
         }
     }
 
     /// What an error on a connection of [`open`](Self::open) means. The caller drops the
     /// connection.
     pub(super) async fn failed(&self, error: &RedisError) -> BusError {
-        self.heed(Meaning::of(error, self.is_cluster())).await
+        let meaning = Meaning::of(error, self.is_cluster());
+        self.forget_what_moved(&meaning).await;
+        meaning.on(&self.name)
     }
 
     pub(super) fn broken(&self, reason: String) -> BusError {
@@ -125,7 +127,9 @@ impl Link {
     ) -> Result<T, BusError> {
         let mut connection = match node.shared(&self.connector).await {
             Ok(connection) => connection,
-            Err(error) => return Err(self.heed(Meaning::of_connecting(error)).await),
+            Err(error) => {
+                return Err(self.heed(Meaning::of_connecting(error), &node.server).await);
+            }
         };
         match commands(&mut connection).await {
             Ok(value) => Ok(value),
@@ -134,26 +138,39 @@ impl Link {
                 if meaning.hangs_up {
                     node.hang_up().await;
                 }
-                Err(self.heed(meaning).await)
+                Err(self.heed(meaning, &node.server).await)
             }
         }
     }
 
-    async fn heed(&self, meaning: Meaning) -> BusError {
+    async fn heed(&self, meaning: Meaning, server: &Server) -> BusError {
+        self.forget_what_moved(&meaning).await;
+        meaning.on(&self.name_with(server))
+    }
+
+    async fn forget_what_moved(&self, meaning: &Meaning) {
         if let (true, Servers::Cluster(cluster)) = (meaning.moved, &self.servers) {
             cluster.forget_map().await;
         }
-        meaning.on(&self.name)
+    }
+
+    /// Which bus, and where it has several nodes, which of them.
+    fn name_with(&self, server: &Server) -> String {
+        match self.is_cluster() {
+            true => format!("{} (node {server})", self.name),
+            false => self.name.clone(),
+        }
     }
 
     fn no_map(&self, error: MapError) -> BusError {
         match error {
-            MapError::NoAnswer(error) => Meaning::of_connecting(error).on(&self.name),
+            MapError::NoAnswer(server, error) => {
+                Meaning::of_connecting(error).on(&self.name_with(&server))
+            }
             MapError::Unassigned(slot) => BusError::Unavailable {
                 bus: self.name.clone(),
                 reason: format!("no node of the cluster has the slot {slot}"),
             },
-            MapError::NoMap(reply) => self.broken(format!("CLUSTER SLOTS gives {reply}")),
         }
     }
 
