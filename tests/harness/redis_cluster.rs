@@ -1,9 +1,5 @@
 //! Redis Clusters of three primaries on loopback.
 
-use std::io;
-use std::ops::Deref;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,10 +8,6 @@ use super::tls::Certificates;
 
 const NODES: u16 = 3;
 const SLOTS: u16 = 16384;
-
-/// How many clusters the cases of one binary share at the most. Each takes two seconds to
-/// start, whatever the machine: a primary does not take writes before.
-const MOST_POOLED: usize = 2;
 
 const START_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -216,99 +208,5 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// An empty cluster that other cases of the binary had before and will have after.
-#[derive(Debug)]
-pub(crate) struct PooledCluster {
-    /// Some until it is dropped.
-    cluster: Option<Guarded>,
-}
-
-/// The pool is never dropped, so the nodes are killed by a process of their own, when its
-/// standard input ends because this process did.
-#[derive(Debug)]
-struct Guarded {
-    cluster: RedisCluster,
-    _watchdog: Child,
-}
-
-#[derive(Default)]
-struct Pool {
-    free: Vec<Guarded>,
-    started: usize,
-}
-
-static POOL: Mutex<Pool> = Mutex::new(Pool {
-    free: Vec::new(),
-    started: 0,
-});
-static RETURNED: Condvar = Condvar::new();
-
-impl PooledCluster {
-    pub(crate) fn take() -> Self {
-        let pool = POOL.lock().expect("nobody panics with the lock");
-        let full = |pool: &mut Pool| pool.free.is_empty() && pool.started == MOST_POOLED;
-        let mut pool = RETURNED
-            .wait_while(pool, full)
-            .expect("nobody panics with the lock");
-        let cluster = pool.free.pop();
-        pool.started += usize::from(cluster.is_none());
-        drop(pool);
-        let cluster = cluster.unwrap_or_else(|| Guarded::new(RedisCluster::start()));
-        for node in &cluster.cluster.nodes {
-            // What clients of the case before have sent and nobody has read is not to come.
-            node.command::<()>(&["CLIENT", "KILL", "TYPE", "normal"]);
-            node.command::<()>(&["CLIENT", "UNPAUSE"]);
-            node.command::<()>(&["FLUSHALL"]);
-        }
-        Self {
-            cluster: Some(cluster),
-        }
-    }
-}
-
-impl Deref for PooledCluster {
-    type Target = RedisCluster;
-
-    fn deref(&self) -> &RedisCluster {
-        let guarded = self.cluster.as_ref();
-        &guarded.expect("it is there until it is dropped").cluster
-    }
-}
-
-impl Drop for PooledCluster {
-    fn drop(&mut self) {
-        let cluster = self.cluster.take();
-        if let Ok(mut pool) = POOL.lock() {
-            pool.free.extend(cluster);
-            RETURNED.notify_one();
-        }
-    }
-}
-
-impl Guarded {
-    fn new(cluster: RedisCluster) -> Self {
-        let mut watchdog = Command::new("sh");
-        watchdog.args([
-            "-c",
-            r#"read -r end; kill -9 $PIDS; rm -rf "$@""#,
-            "watchdog",
-        ]);
-        let pids = cluster.nodes.iter().filter_map(RedisServer::pid);
-        let pids: Vec<String> = pids.map(|pid| pid.to_string()).collect();
-        watchdog.env("PIDS", pids.join(" "));
-        watchdog.args(cluster.nodes.iter().map(RedisServer::folder));
-        let watchdog = watchdog
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let watchdog: io::Result<Child> = watchdog;
-        Self {
-            cluster,
-            _watchdog: watchdog.expect("start the watchdog"),
-        }
     }
 }

@@ -43,7 +43,7 @@ pub struct RedisBus {
     /// connection, taken out while it is in use, so that a dropped wait drops it too.
     waiting: Mutex<HashMap<String, MultiplexedConnection>>,
     scripts: Scripts,
-    /// Groups whose last relay failed.
+    /// Outboxes that could not be emptied the last time.
     stalled: std::sync::Mutex<HashSet<String>>,
 }
 
@@ -113,7 +113,7 @@ impl RedisBus {
         call.arg(millis(subscription.lease)).arg(leaves);
         let reply = self.run(subscription, &call).await?;
         let beat = wire::beat(reply).map_err(|reason| self.link.broken(reason))?;
-        self.relay(subscription).await;
+        self.relay_all(subscription).await;
         Ok(beat)
     }
 

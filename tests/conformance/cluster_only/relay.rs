@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use hothouse::bus::Subscription;
-use hothouse::event::Id;
+use hothouse::bus::{EntryId, Output, Subscription, Verdict};
+use hothouse::event::{EventType, Id};
 use tokio::time::Instant;
 
 use super::{TARGET, arrived, done_elsewhere, join, open};
-use crate::driver::{End, Host};
-use crate::harness::events::{EXECUTIONS, started};
+use crate::driver::{End, Host, done_with};
+use crate::harness::events::{EXECUTIONS, flat, started};
 use crate::harness::{PooledCluster, eventually};
 use crate::store::agent_workers;
 
@@ -93,6 +93,33 @@ async fn an_output_that_cannot_be_relayed_waits_and_its_commit_is_done() {
     assert_eq!(finish_all(&mut host).await, 2);
     let all: Vec<String> = lanes.into_iter().chain(more).collect();
     assert_eq!(arrived(&host.bus).await.len(), 8, "{all:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_takes_nothing_holds_back_no_other() {
+    const EVENTS: u64 = 200;
+    let cluster = PooledCluster::take();
+    let mut host = join(&cluster.url(), "a", &agent_workers()).await;
+    publish(&host, 1, EVENTS).await;
+    block_target(&cluster);
+    let mut next = host.take(1).await;
+    while let Some(delivery) = next.pop() {
+        let Verdict::Done { mut outputs, .. } = done_elsewhere(&delivery).verdict else {
+            panic!("it is done");
+        };
+        outputs.push(Output {
+            event_type: EventType::PrMerged,
+            fields: flat(Id::random(), "pr.merged", "{}"),
+        });
+        let end = done_with(&delivery, outputs, None);
+        next = host.commit(vec![end]).await.next;
+    }
+    let merged = host.bus.read("pr-events", EntryId::ZERO, 1000).await;
+    assert_eq!(merged.expect("read").len() as u64, EVENTS);
+    assert_eq!(waiting(&cluster) as u64, EVENTS);
+    free_target(&cluster);
+    host.heartbeat().await;
+    assert_eq!(arrived(&host.bus).await.len() as u64, EVENTS);
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@
 //! read is always the head of what is left, and what is deleted was appended before, so the
 //! outputs arrive in the outbox's order, and each once.
 
+use std::collections::HashSet;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::Value;
@@ -39,41 +41,90 @@ impl RedisBus {
         }
     }
 
-    /// Relays after a commit that filled outboxes. While a stream cannot be reached this is
-    /// left to the heartbeats, so that commits do not wait for it each time.
+    /// Relays after a commit what it put into outboxes. Where a stream could not be reached the
+    /// last time, this is left to the heartbeats, so that commits do not wait for it each time.
     pub(super) async fn relay_after(&self, subscription: &Subscription, commits: &[Commit]) {
-        let filled = self.link.is_cluster()
-            && commits.iter().any(|commit| match &commit.verdict {
-                Verdict::Done { outputs, .. } => outputs
-                    .iter()
-                    .any(|output| output.event_type.stream() != subscription.stream),
-                Verdict::Retry { .. } | Verdict::Release => false,
-            });
-        if filled && !self.stalled(subscription) {
-            self.relay(subscription).await;
-        }
-    }
-
-    /// Relays what is in the group's outboxes. A heartbeat has to be known in time to have been
-    /// heard, so this takes no more than a sixth of the lease. What is left is for the next time, and an error is only logged: it belongs
-    /// to no commit and to no heartbeat.
-    pub(super) async fn relay(&self, subscription: &Subscription) {
         if !self.link.is_cluster() {
             return;
         }
+        let outputs = commits.iter().flat_map(|commit| match &commit.verdict {
+            Verdict::Done { outputs, .. } => outputs.as_slice(),
+            Verdict::Retry { .. } | Verdict::Release => &[],
+        });
+        let filled: HashSet<&str> = outputs.map(|output| output.event_type.stream()).collect();
+        let targets = targets(subscription.stream).filter(|target| {
+            let outbox = outbox(subscription.stream, &subscription.group, target);
+            filled.contains(target) && !self.stalled().contains(&outbox)
+        });
+        self.relay(subscription, targets.collect()).await;
+    }
+
+    /// Relays all that is in the group's outboxes.
+    pub(super) async fn relay_all(&self, subscription: &Subscription) {
+        if self.link.is_cluster() {
+            let targets = targets(subscription.stream).collect();
+            self.relay(subscription, targets).await;
+        }
+    }
+
+    /// A heartbeat has to be known in time to have been heard, so this takes no more than a
+    /// sixth of the lease. What is left is for the next time, and an error is only logged: it
+    /// belongs to no commit and to no heartbeat.
+    async fn relay(&self, subscription: &Subscription, targets: Vec<&'static str>) {
+        if targets.is_empty() {
+            return;
+        }
         let deadline = Instant::now() + MOST_TIME.min(subscription.lease / 6);
-        let relayed = self.relay_all(subscription, deadline).await;
-        let mut stalled = self.stalled.lock().unwrap_or_else(|e| e.into_inner());
-        let group = prefix(subscription.stream, &subscription.group);
-        match relayed {
-            Ok(()) => {
-                stalled.remove(&group);
+        let (stream, group) = (subscription.stream, &subscription.group);
+        match self.heads(subscription, &targets, deadline).await {
+            Ok(heads) => {
+                for target in targets {
+                    if heads.iter().all(|head| head.target != target) {
+                        self.stalled().remove(&outbox(stream, group, target));
+                    }
+                }
+                let empty = heads
+                    .into_iter()
+                    .map(|head| self.empty(subscription, head, deadline));
+                // Each to its own end: a stream that cannot be reached holds back no other.
+                futures_util::future::join_all(empty).await;
             }
             Err(error) => {
-                tracing::warn!("outputs wait in {group}:outbox:*: {error}");
-                stalled.insert(group);
+                tracing::warn!("cannot read the outboxes of {group} on {stream}: {error}")
             }
         }
+    }
+
+    /// Goes on until the outbox is empty, its outputs cannot be brought, or the deadline.
+    async fn empty(&self, subscription: &Subscription, mut head: Head, deadline: Instant) {
+        let target = head.target;
+        let outbox = outbox(subscription.stream, &subscription.group, target);
+        loop {
+            let brought = self.bring(subscription, &head, deadline).await;
+            let next = match brought {
+                Ok(()) if head.more && !left(deadline).is_zero() => {
+                    self.heads(subscription, &[target], deadline).await
+                }
+                Ok(()) => Ok(Vec::new()),
+                Err(error) => Err(error),
+            };
+            match next.map(|mut heads| heads.pop()) {
+                Ok(Some(next)) => head = next,
+                Ok(None) => {
+                    self.stalled().remove(&outbox);
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!("outputs wait in {outbox}: {error}");
+                    self.stalled().insert(outbox);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn stalled(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.stalled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many outputs are in the group's outboxes.
@@ -98,42 +149,16 @@ impl RedisBus {
         Ok(sizes.into_iter().sum())
     }
 
-    fn stalled(&self, subscription: &Subscription) -> bool {
-        let group = prefix(subscription.stream, &subscription.group);
-        let stalled = self.stalled.lock().unwrap_or_else(|e| e.into_inner());
-        stalled.contains(&group)
-    }
-
-    /// Goes on until the outboxes are empty, one of them cannot be emptied, or the deadline.
-    async fn relay_all(
-        &self,
-        subscription: &Subscription,
-        deadline: Instant,
-    ) -> Result<(), BusError> {
-        loop {
-            let heads = self.heads(subscription, deadline).await?;
-            let more = heads.iter().any(|head| head.more);
-            let bring = heads
-                .iter()
-                .map(|head| self.bring(subscription, head, deadline));
-            // Each to its own end: a stream that cannot be reached holds back no other.
-            let brought = futures_util::future::join_all(bring).await;
-            brought.into_iter().collect::<Result<(), BusError>>()?;
-            if !more || left(deadline).is_zero() {
-                return Ok(());
-            }
-        }
-    }
-
+    /// The heads of those outboxes that are not empty.
     async fn heads(
         &self,
         subscription: &Subscription,
+        targets: &[&'static str],
         deadline: Instant,
     ) -> Result<Vec<Head>, BusError> {
         let (stream, group) = (subscription.stream, &subscription.group);
-        let targets: Vec<&'static str> = targets(stream).collect();
         let mut call = self.scripts.outbox.prepare_invoke();
-        for target in &targets {
+        for target in targets {
             call.key(outbox(stream, group, target));
         }
         call.arg(MAX_BATCH).arg(REPLY_BUDGET / targets.len());
