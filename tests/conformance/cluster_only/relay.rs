@@ -102,7 +102,7 @@ async fn a_stream_that_takes_nothing_holds_back_no_other() {
     let mut host = join(&cluster.url(), "a", &agent_workers()).await;
     publish(&host, 1, EVENTS).await;
     block_target(&cluster);
-    let mut next = host.take(1).await;
+    let mut next = host.take(1000).await;
     while let Some(delivery) = next.pop() {
         let Verdict::Done { mut outputs, .. } = done_elsewhere(&delivery).verdict else {
             panic!("it is done");
