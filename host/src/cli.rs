@@ -68,8 +68,16 @@ struct Global {
     )]
     config: PathBuf,
 
-    /// The bus, instead of the configuration's: redis://HOST:PORT, sqlite:PATH or memory:
-    #[arg(long, global = true, env = "HOTHOUSE_BUS", value_name = "URL")]
+    /// The bus, instead of the configuration's: redis://HOST:PORT (rediss:// for TLS,
+    /// redis+cluster:// for a cluster), sqlite:PATH or memory:
+    // The help would show the environment's value, which may hold a password.
+    #[arg(
+        long,
+        global = true,
+        env = "HOTHOUSE_BUS",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     bus: Option<String>,
 
     /// Prints JSON (and logs JSON lines).

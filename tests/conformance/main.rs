@@ -1,6 +1,7 @@
 //! What every bus guarantees: one list of cases, and every bus runs all of it.
 
 mod cases;
+mod cluster_only;
 mod driver;
 mod flaky;
 #[path = "../harness/mod.rs"]
@@ -34,9 +35,13 @@ macro_rules! conformance {
         tests_on!(memory, crate::store::Kind::Memory, [$($room::$case,)*]);
         tests_on!(sqlite, crate::store::Kind::Sqlite, [$($room::$case,)* $($room2::$case2,)*]);
         tests_on!(redis, crate::store::Kind::Redis, [$($room::$case,)* $($room2::$case2,)*]);
+        tests_on!(redis_tls, crate::store::Kind::RedisTls, [$($room::$case,)* $($room2::$case2,)*]);
+        tests_on!(cluster, crate::store::Kind::Cluster, [$($room::$case,)* $($room2::$case2,)*]);
         tests_on!(flaky_sqlite, crate::store::Kind::FlakySqlite,
             [$($room::$case,)* $($room2::$case2,)*]);
         tests_on!(flaky_redis, crate::store::Kind::FlakyRedis,
+            [$($room::$case,)* $($room2::$case2,)*]);
+        tests_on!(flaky_cluster, crate::store::Kind::FlakyCluster,
             [$($room::$case,)* $($room2::$case2,)*]);
     };
 }

@@ -3,6 +3,7 @@
 mod advice;
 mod books;
 mod letters;
+mod login;
 mod lost_keys;
 mod outages;
 mod replays;
@@ -20,7 +21,8 @@ use crate::harness::RedisServer;
 use crate::harness::events::{EXECUTIONS, seq_of};
 
 fn open(server: &RedisServer, consumer: &str) -> Arc<dyn Bus> {
-    bus::connect(&BusUrl::Redis(server.url()), consumer).expect("open the bus")
+    let url: BusUrl = server.url().parse().expect("a bus URL");
+    bus::connect(&url, consumer).expect("open the bus")
 }
 
 async fn join(server: &RedisServer, subscription: &Subscription) -> Host {

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use crate::driver::Host;
 use crate::flaky::Flaky;
-use crate::harness::RedisServer;
 use crate::harness::events::{EXECUTIONS, completed_parts};
+use crate::harness::{PooledCluster, RedisServer, TlsServer};
 
 /// More than any case has entries.
 const ALL: usize = 1_000_000;
@@ -24,8 +24,12 @@ pub(crate) enum Kind {
     Memory,
     Sqlite,
     Redis,
+    /// With TLS, a user and a password.
+    RedisTls,
+    Cluster,
     FlakySqlite,
     FlakyRedis,
+    FlakyCluster,
 }
 
 /// An empty bus of a test's own.
@@ -36,30 +40,48 @@ pub(crate) struct Store {
     bus: Arc<dyn Bus>,
     hosts: Mutex<HashMap<String, Arc<dyn Bus>>>,
     // After the buses: they are closed before what they stand on goes away.
-    _redis: Option<RedisServer>,
-    _folder: Option<TempDir>,
+    _server: Server,
+}
+
+/// What a bus stands on, until it is dropped.
+enum Server {
+    None,
+    Folder { _it: TempDir },
+    Redis { _it: RedisServer },
+    RedisTls { _it: TlsServer },
+    Cluster { _it: PooledCluster },
 }
 
 impl Store {
     pub(crate) fn open(kind: Kind) -> Self {
-        let (mut redis, mut folder) = (None, None);
-        let url = match kind {
-            Kind::Memory => BusUrl::Memory,
+        let (url, server) = match kind {
+            Kind::Memory => ("memory:".to_owned(), Server::None),
             Kind::Sqlite | Kind::FlakySqlite => {
-                let folder = folder.insert(tempfile::tempdir().expect("a folder for SQLite"));
-                BusUrl::Sqlite(folder.path().join("bus.db"))
+                let it = tempfile::tempdir().expect("a folder for SQLite");
+                let path = it.path().join("bus.db");
+                let url = format!("sqlite:{}", path.display());
+                (url, Server::Folder { _it: it })
             }
             Kind::Redis | Kind::FlakyRedis => {
-                BusUrl::Redis(redis.insert(RedisServer::start()).url())
+                let it = RedisServer::start();
+                (it.url(), Server::Redis { _it: it })
+            }
+            Kind::RedisTls => {
+                let it = TlsServer::start();
+                (it.url(), Server::RedisTls { _it: it })
+            }
+            Kind::Cluster | Kind::FlakyCluster => {
+                let it = PooledCluster::take();
+                (it.url(), Server::Cluster { _it: it })
             }
         };
+        let url: BusUrl = url.parse().expect("a bus URL");
         Self {
             kind,
             bus: bus::connect(&url, "onlooker").expect("open the bus"),
             url,
             hosts: Mutex::default(),
-            _redis: redis,
-            _folder: folder,
+            _server: server,
         }
     }
 
@@ -86,8 +108,10 @@ impl Store {
                 );
                 Arc::clone(&self.bus)
             }
-            Kind::Sqlite | Kind::Redis => open(),
-            Kind::FlakySqlite | Kind::FlakyRedis => Arc::new(Flaky::new(open())),
+            Kind::Sqlite | Kind::Redis | Kind::RedisTls | Kind::Cluster => open(),
+            Kind::FlakySqlite | Kind::FlakyRedis | Kind::FlakyCluster => {
+                Arc::new(Flaky::new(open()))
+            }
         };
         hosts.insert(name.to_owned(), Arc::clone(&bus));
         bus

@@ -7,13 +7,13 @@ use crate::event::{event, id, id_of};
 use crate::outcome::Outcome;
 use crate::site::{Group, Site};
 
-on_both_buses! {
+on_every_bus! {
     handlers_take_feature_planning_and_pr_events_in_the_groups_that_the_configuration_names
     a_handlers_failure_is_a_dead_letter_alone
     two_groups_on_one_stream_each_give_their_own_outcome
 }
 
-fn echo(site: &Site, routes: &[(&str, &str)]) {
+pub(crate) fn echo(site: &Site, routes: &[(&str, &str)]) {
     site.install(
         "echo",
         "world = \"handler\"\nemits = [\"feature.request.created\", \"pr.merged\"]\n",
@@ -29,14 +29,14 @@ fn echo(site: &Site, routes: &[(&str, &str)]) {
 }
 
 /// A valid feature.request.created's data.
-fn feature(title: &str) -> Value {
+pub(crate) fn feature(title: &str) -> Value {
     json!({
         "feature_request_id": id(), "project_id": id(), "title": title,
         "description": "d", "requester_id": id(),
     })
 }
 
-fn planning(emit: &Value) -> Value {
+pub(crate) fn planning(emit: &Value) -> Value {
     event(
         "planning.started",
         json!({

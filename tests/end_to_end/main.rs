@@ -22,6 +22,20 @@ macro_rules! on_both_buses {
     };
 }
 
+/// As `on_both_buses`, and on a Redis Cluster.
+macro_rules! on_every_bus {
+    ($($case:ident)*) => {
+        on_both_buses! { $($case)* }
+
+        mod on_cluster {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(crate::site::Site::on_cluster()).await;
+            })*
+        }
+    };
+}
+
 mod event;
 mod outcome;
 mod process;
@@ -30,6 +44,7 @@ mod site;
 mod bad_entries;
 mod bad_plugins;
 mod checks;
+mod cluster;
 mod contract;
 mod crash;
 mod dead_letters;
@@ -37,6 +52,7 @@ mod discoveries;
 mod dry_runs;
 mod handlers;
 mod lanes;
+mod login;
 mod no_route;
 mod order;
 mod outage;

@@ -10,20 +10,25 @@ use crate::process::signal;
 use crate::site::{AGENTS, Site, agent};
 
 const LANES: usize = 5;
-const EVENTS: usize = 60;
+pub(crate) const EVENTS: usize = 60;
 
 /// A Redis that loses nothing that it acknowledged.
 fn durable() -> Site {
     let site = Site::on_redis_with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    prepare(&site);
+    site
+}
+
+/// Has a host with a short lease take the events of [`events`].
+pub(crate) fn prepare(site: &Site) {
     site.install("slow-echo-agent", "world = \"agent\"");
     site.configure(&format!(
         "[host]\nlease_ms = 1000\n{}",
         agent("slow-echo-agent", "")
     ));
-    site
 }
 
-fn events() -> Vec<Value> {
+pub(crate) fn events() -> Vec<Value> {
     let lanes: Vec<String> = (0..LANES).map(|_| id()).collect();
     (0..EVENTS)
         .map(|seq| {
@@ -34,7 +39,7 @@ fn events() -> Vec<Value> {
 }
 
 /// Publishes each until it is acknowledged, as a careful producer does.
-async fn produce(site: &Site, events: &[Value]) {
+pub(crate) async fn produce(site: &Site, events: &[Value]) {
     for event in events {
         eventually("the event is acknowledged", async || {
             let entry = vec![flat(event)];
@@ -45,7 +50,7 @@ async fn produce(site: &Site, events: &[Value]) {
 }
 
 /// Waits until the stream holds that many outcomes, over what Redis is away.
-async fn outcomes_come(site: &Site, enough: usize) {
+pub(crate) async fn outcomes_come(site: &Site, enough: usize) {
     eventually(&format!("{enough} outcomes"), async || {
         let read = site
             .bus
@@ -59,7 +64,7 @@ async fn outcomes_come(site: &Site, enough: usize) {
     .await;
 }
 
-async fn every_event_has_one_outcome_in_order(site: &Site, events: &[Value]) {
+pub(crate) async fn every_event_has_one_outcome_in_order(site: &Site, events: &[Value]) {
     outcomes_come(site, events.len()).await;
     site.settled(AGENTS).await;
     let outcomes = site.outcomes(AGENTS).await;

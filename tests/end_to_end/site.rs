@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::event::{flat, lines};
-use crate::harness::{RedisServer, eventually};
+use crate::harness::{PooledCluster, RedisServer, eventually};
 use crate::outcome::{DeadLetter, Outcome};
 use crate::process::{Answer, Host, run};
 
@@ -28,6 +28,7 @@ pub(crate) struct Site {
     /// The bus, as hosts get it.
     pub(crate) url: String,
     pub(crate) redis: Option<RedisServer>,
+    cluster: Option<PooledCluster>,
     folder: TempDir,
 }
 
@@ -53,12 +54,26 @@ impl Site {
         Self::new(url, None, folder)
     }
 
+    /// On a Redis Cluster that nothing happens to.
+    pub(crate) fn on_cluster() -> Self {
+        let cluster = PooledCluster::take();
+        let mut site = Self::at(cluster.url());
+        site.cluster = Some(cluster);
+        site
+    }
+
+    /// On a bus that is the test's own.
+    pub(crate) fn at(url: String) -> Self {
+        Self::new(url, None, TempDir::new().expect("a folder"))
+    }
+
     fn new(url: String, redis: Option<RedisServer>, folder: TempDir) -> Self {
         let parsed = url.parse().expect("a bus URL");
         Self {
             bus: connect(&parsed, "test").expect("open the bus"),
             url,
             redis,
+            cluster: None,
             folder,
         }
     }
@@ -168,13 +183,19 @@ impl Site {
         outcomes.remove(0)
     }
 
-    /// Waits until a group has read everything and finished it.
+    /// Waits until a group has read everything and finished it, and its outputs are there.
     pub(crate) async fn settled(&self, Group(stream, group): Group) {
         eventually(&format!("{group} is done with {stream}"), async || {
             let status = self.bus.status(stream, group).await.expect("status");
             (status.exists && status.lag == Some(0) && status.pending == 0).then_some(())
         })
         .await;
+        if let Some(cluster) = &self.cluster {
+            eventually("every output is relayed", async || {
+                cluster.outboxes_are_empty().then_some(())
+            })
+            .await;
+        }
     }
 
     /// A group's dead letters, oldest first.

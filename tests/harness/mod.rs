@@ -7,9 +7,15 @@
     reason = "each test binary uses its own part of it"
 )]
 
+mod cluster_pool;
 pub(crate) mod events;
 mod eventually;
+mod redis_cluster;
 mod redis_server;
+mod tls;
 
+pub(crate) use cluster_pool::PooledCluster;
 pub(crate) use eventually::{DEADLINE, eventually};
+pub(crate) use redis_cluster::RedisCluster;
 pub(crate) use redis_server::RedisServer;
+pub(crate) use tls::{Certificates, TlsServer};

@@ -32,11 +32,16 @@ impl RedisServer {
     /// A server with more arguments, for example `&["--appendonly", "yes"]`: of two values
     /// for one setting the later one counts.
     pub(crate) fn start_with(args: &[&str]) -> Self {
+        Self::start_as(|| args.iter().map(ToString::to_string).collect())
+    }
+
+    /// A server with arguments that are made anew for each try, as those that name a port.
+    pub(crate) fn start_as(args: impl Fn() -> Vec<String>) -> Self {
         for _ in 0..TRIES {
             let mut server = Self {
                 port: free_port(),
                 folder: tempfile::tempdir().expect("a folder for Redis"),
-                args: args.iter().map(ToString::to_string).collect(),
+                args: args(),
                 child: None,
             };
             if server.spawn() {
@@ -49,6 +54,25 @@ impl RedisServer {
     /// Where it listens, as a bus URL.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The value of one of its arguments.
+    pub(crate) fn arg(&self, name: &str) -> &str {
+        let at = self.args.iter().position(|arg| arg == name);
+        let value = at.and_then(|at| self.args.get(at + 1));
+        value.unwrap_or_else(|| panic!("no {name} in {:?}", self.args))
+    }
+
+    /// Does a command on it, as an operator with redis-cli.
+    pub(crate) fn command<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let client = redis::Client::open(self.url()).expect("a Redis URL");
+        let mut connection = client.get_connection().expect("connect");
+        let mut command = redis::Cmd::new();
+        for word in words {
+            command.arg(*word);
+        }
+        let reply = command.query(&mut connection);
+        reply.unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
     /// The port that it listens on.
@@ -139,7 +163,7 @@ impl Drop for RedisServer {
     }
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a free port");
     listener.local_addr().expect("the bound address").port()
 }

@@ -39,6 +39,8 @@ pub struct GroupStatus {
     pub duplicates: u64,
     /// Hosts whose lease is running.
     pub hosts: u64,
+    /// Outputs that wait to be brought to a stream on another node of a cluster.
+    pub outbox: u64,
 }
 
 /// What became of a dead letter that was to run again.

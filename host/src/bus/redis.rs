@@ -1,16 +1,21 @@
 //! The bus on Redis Streams, 7.0 or newer. One Lua script for each step that must be atomic.
 
 mod advice;
+mod cluster;
+mod connect;
+mod error;
 mod lanes;
 mod letters;
 mod link;
 mod operator;
+mod relay;
 mod replay;
 mod scripts;
 mod trim;
+mod url;
 mod wire;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -31,7 +36,9 @@ use crate::event::{EventType, Fields};
 /// Longest wait for an answer of the server.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A host's view of one Redis server.
+pub use self::url::{RedisUrl, RedisUrlError};
+
+/// A host's view of one Redis server, or of a cluster.
 pub struct RedisBus {
     consumer: String,
     link: Link,
@@ -39,19 +46,22 @@ pub struct RedisBus {
     /// connection, taken out while it is in use, so that a dropped wait drops it too.
     waiting: Mutex<HashMap<String, MultiplexedConnection>>,
     scripts: Scripts,
+    /// Outboxes that could not be emptied the last time.
+    stalled: std::sync::Mutex<HashSet<String>>,
 }
 
 impl RedisBus {
-    /// A bus at `url`, shown as `name` in errors and logs. Connects at the first use.
+    /// A bus at `url`. Connects at the first use.
     ///
     /// # Errors
-    /// When the URL cannot be read.
-    pub fn new(url: &str, name: &str, consumer: &str) -> Result<Self, BusError> {
+    /// When a file that the URL names cannot be read, or holds no certificate.
+    pub fn new(url: &RedisUrl, consumer: &str) -> Result<Self, BusError> {
         Ok(Self {
             consumer: consumer.to_owned(),
-            link: Link::new(url, name)?,
+            link: Link::new(url)?,
             waiting: Mutex::default(),
             scripts: Scripts::new(),
+            stalled: std::sync::Mutex::default(),
         })
     }
 
@@ -107,7 +117,9 @@ impl RedisBus {
         let mut call = self.call(&self.scripts.heartbeat, subscription);
         call.arg(millis(subscription.lease)).arg(leaves);
         let reply = self.run(subscription, &call).await?;
-        wire::beat(reply).map_err(|reason| self.link.broken(reason))
+        let beat = wire::beat(reply).map_err(|reason| self.link.broken(reason))?;
+        self.relay_all(subscription).await;
+        Ok(beat)
     }
 
     async fn range(&self, key: &str, after: EntryId, max: usize) -> Result<Vec<Entry>, BusError> {
@@ -196,7 +208,7 @@ impl Bus for RedisBus {
         let mut call = self.call(&self.scripts.commit, subscription);
         // KEYS 3 to 7: an output names its stream by number.
         for stream in EventType::STREAMS {
-            call.key(stream);
+            call.key(self.place(subscription, stream));
         }
         call.arg(millis(subscription.lease)).arg(advance);
         for commit in commits {
@@ -204,7 +216,9 @@ impl Bus for RedisBus {
                 .map_err(|error| self.link.broken(error.to_string()))?;
         }
         let reply = self.run(subscription, &call).await?;
-        wire::committed(reply).map_err(|reason| self.link.broken(reason))
+        let committed = wire::committed(reply).map_err(|reason| self.link.broken(reason))?;
+        self.relay_after(subscription, commits).await;
+        Ok(committed)
     }
 
     async fn recover(
@@ -255,7 +269,7 @@ impl Bus for RedisBus {
             None => self.link.open(subscription.stream).await?,
         };
         connection.set_response_timeout(at_most + RESPONSE_TIMEOUT);
-        let _: Value = redis::cmd("XREAD")
+        let reply = redis::cmd("XREAD")
             .arg("COUNT")
             .arg(1)
             .arg("BLOCK")
@@ -263,9 +277,11 @@ impl Bus for RedisBus {
             .arg("STREAMS")
             .arg(subscription.stream)
             .arg(cursor.to_string())
-            .query_async(&mut connection)
-            .await
-            .map_err(|error| self.link.classify(&error))?;
+            .query_async::<Value>(&mut connection)
+            .await;
+        if let Err(error) = reply {
+            return Err(self.link.failed(&error).await);
+        }
         self.waiting.lock().await.insert(key, connection);
         Ok(())
     }

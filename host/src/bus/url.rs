@@ -1,12 +1,12 @@
 //! Bus URLs.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use super::embedded::EmbeddedBus;
-use super::redis::RedisBus;
+use super::redis::{RedisBus, RedisUrl, RedisUrlError};
 use super::{Bus, BusError};
 
 /// Where a bus is.
@@ -16,19 +16,27 @@ pub enum BusUrl {
     Memory,
     /// `sqlite:PATH`: a SQLite file, for the processes of one machine.
     Sqlite(PathBuf),
-    /// `redis://[user:password@]host[:port][/db]`.
-    Redis(String),
+    /// `redis://`, `rediss://`, `redis+cluster://` or `rediss+cluster://`.
+    Redis(RedisUrl),
 }
 
 /// The text is no bus URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BusUrlError {
-    /// It names a bus that this version doesn't have.
-    #[error("{0} is not supported yet: use redis://")]
-    Unsupported(String),
+    /// It is to be a Redis, and cannot be.
+    #[error("the {scheme}:// URL cannot be used: {reason}")]
+    Redis {
+        /// What stands before its `://`.
+        scheme: String,
+        /// Why.
+        reason: RedisUrlError,
+    },
     /// It is something else. Only what stands before the first colon is shown: the rest may
     /// hold a password.
-    #[error("{0:?} is no kind of bus: use redis://HOST:PORT, sqlite:PATH or memory:")]
+    #[error(
+        "{0:?} is no kind of bus: use redis://HOST:PORT, rediss:// for TLS, redis+cluster:// for \
+         a cluster, sqlite:PATH or memory:"
+    )]
     Unknown(String),
 }
 
@@ -41,14 +49,27 @@ impl FromStr for BusUrl {
         }
         match text.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            Some(("redis", rest)) if rest.len() > 2 && rest.starts_with("//") => {
-                Ok(Self::Redis(text.to_owned()))
-            }
-            Some((scheme @ ("rediss" | "redis+cluster"), _)) => {
-                Err(BusUrlError::Unsupported(format!("{scheme}://")))
-            }
+            Some((scheme @ ("redis" | "rediss" | "redis+cluster" | "rediss+cluster"), _)) => text
+                .parse()
+                .map(Self::Redis)
+                .map_err(|reason| BusUrlError::Redis {
+                    scheme: scheme.to_owned(),
+                    reason,
+                }),
             Some((scheme, _)) => Err(BusUrlError::Unknown(format!("{scheme}:…"))),
             None => Err(BusUrlError::Unknown(text.to_owned())),
+        }
+    }
+}
+
+impl BusUrl {
+    /// Makes relative paths relative to `folder`.
+    #[must_use]
+    pub fn relative_to(self, folder: &Path) -> Self {
+        match self {
+            Self::Memory => Self::Memory,
+            Self::Sqlite(path) => Self::Sqlite(folder.join(path)),
+            Self::Redis(url) => Self::Redis(url.relative_to(folder)),
         }
     }
 }
@@ -59,10 +80,7 @@ impl fmt::Display for BusUrl {
         match self {
             Self::Memory => f.write_str("memory:"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Redis(url) => match url.rsplit_once('@') {
-                Some((_, host)) => write!(f, "redis://…@{host}"),
-                None => f.write_str(url),
-            },
+            Self::Redis(url) => url.fmt(f),
         }
     }
 }
@@ -73,12 +91,12 @@ impl fmt::Display for BusUrl {
 /// yet: it may come up later.
 ///
 /// # Errors
-/// When the URL cannot be used at all, or the SQLite file cannot be opened.
+/// When the SQLite file cannot be opened, or a file that the URL names for TLS cannot be read.
 pub fn connect(url: &BusUrl, consumer: &str) -> Result<Arc<dyn Bus>, BusError> {
     Ok(match url {
         BusUrl::Memory => Arc::new(EmbeddedBus::in_memory(consumer)?),
         BusUrl::Sqlite(path) => Arc::new(EmbeddedBus::open(path, consumer)?),
-        BusUrl::Redis(address) => Arc::new(RedisBus::new(address, &url.to_string(), consumer)?),
+        BusUrl::Redis(url) => Arc::new(RedisBus::new(url, consumer)?),
     })
 }
 
@@ -103,9 +121,9 @@ mod tests {
             .parse::<BusUrl>()
             .expect_err("refused");
         assert!(!error.to_string().contains("secret"), "{error}");
-        assert!(matches!(
-            "rediss://x".parse::<BusUrl>(),
-            Err(BusUrlError::Unsupported(_))
-        ));
+        let error = "rediss://me:secret/x"
+            .parse::<BusUrl>()
+            .expect_err("refused");
+        assert!(!error.to_string().contains("secret"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Global;
 use super::output::table;
+use super::status::outbox_note;
 use crate::bus::{Advice, BusUrl, GroupStatus, Severity};
 use crate::config::Config;
 use crate::plugin::Registry;
@@ -146,6 +147,9 @@ fn check_group(status: &GroupStatus, checks: &mut Checks) {
             status.dead_letters
         );
         checks.add(Finding::Advice, "dead letters", message);
+    }
+    if status.outbox > 0 {
+        checks.add(Finding::Advice, "outbox", outbox_note(status));
     }
 }
 

@@ -131,10 +131,30 @@ fn text(answer: &Answer) -> String {
             vec![format!("{}@{version}", plugin.name), rest]
         })
         .collect();
+    let waiting: String = answer
+        .groups
+        .iter()
+        .filter(|group| group.outbox > 0)
+        .map(|group| format!("\n{}", outbox_note(group)))
+        .collect();
     format!(
-        "bus {}\n\n{}{letters}\n\n{}",
+        "bus {}\n\n{}{letters}{waiting}\n\n{}",
         answer.bus,
         table(&rows),
         table(&plugins)
+    )
+}
+
+/// What there is to say of outputs that are not yet on their streams.
+pub(super) fn outbox_note(group: &GroupStatus) -> String {
+    let GroupStatus {
+        stream,
+        group,
+        outbox,
+        ..
+    } = group;
+    format!(
+        "{outbox} outputs of {group} on {stream} wait for other streams, whose node may be away \
+         or whose key may be no stream: a host's log says which"
     )
 }

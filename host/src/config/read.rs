@@ -87,7 +87,7 @@ fn bus(
     let url: Result<BusUrl, BusUrlError> = text.parse();
     match url {
         // A path on the command line is the caller's, one in the file is the file's.
-        Ok(BusUrl::Sqlite(path)) if flag.is_none() => Some(BusUrl::Sqlite(folder.join(path))),
+        Ok(url) if flag.is_none() => Some(url.relative_to(folder)),
         Ok(url) => Some(url),
         Err(error) => {
             root.problem("bus", error);

@@ -40,6 +40,7 @@ pub(crate) async fn the_figures_of_a_group_are_right(store: Store) {
         dead_letters: 0,
         duplicates: 0,
         hosts: 1,
+        outbox: 0,
     };
     assert_eq!(store.status(&agent_workers()).await, expected);
 

@@ -63,6 +63,7 @@ impl Operator for EmbeddedBus {
                         params![stream, group, now()],
                         |row| row.get(0),
                     )?,
+                    outbox: 0,
                 })
             })
             .await

@@ -77,6 +77,11 @@ impl RedisBus {
             };
             advice.extend(on_tail(tail.unwrap_or(Tail::NotHere), &info));
         }
+        if let Some(node) = self.link.node_of(key).await? {
+            for one in &mut advice {
+                one.message = format!("node {node}: {}", one.message);
+            }
+        }
         Ok(advice)
     }
 

@@ -42,6 +42,7 @@ impl Operator for RedisBus {
             })
             .await?;
         let info = groups.into_iter().find(|info| info.name == group);
+        let outbox = self.waiting_outputs(stream, group).await?;
         Ok(GroupStatus {
             stream: stream.to_owned(),
             group: group.to_owned(),
@@ -57,6 +58,7 @@ impl Operator for RedisBus {
             dead_letters,
             duplicates: duplicates.unwrap_or(0),
             hosts,
+            outbox,
         })
     }
 

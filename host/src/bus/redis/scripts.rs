@@ -18,6 +18,8 @@ pub(super) struct Scripts {
     pub(super) trim: Script,
     pub(super) replay_begin: Script,
     pub(super) replay_append: Script,
+    pub(super) outbox: Script,
+    pub(super) relay: Script,
 }
 
 impl Scripts {
@@ -42,6 +44,8 @@ impl Scripts {
             trim: Script::new(include_str!("trim.lua")),
             replay_begin: Script::new(include_str!("replay_begin.lua")),
             replay_append: Script::new(include_str!("replay_append.lua")),
+            outbox: Script::new(include_str!("outbox.lua")),
+            relay: Script::new(include_str!("relay.lua")),
         }
     }
 }

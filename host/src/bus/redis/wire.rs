@@ -11,7 +11,7 @@ use crate::bus::{
 };
 use crate::event::Fields;
 
-/// Keys that a commit has before the streams.
+/// Keys that a commit has before the places of outputs.
 const KEYS_BEFORE_STREAMS: usize = 2;
 
 type Parsed<T> = Result<T, String>;
@@ -186,6 +186,17 @@ pub(super) fn entries(value: Value) -> Parsed<Vec<Entry>> {
                 id: entry_id(id)?,
                 fields: pairs(fields)?,
             })
+        })
+        .collect()
+}
+
+/// The heads of outboxes: number, whether there is more, outputs.
+pub(super) fn outboxes(value: Value) -> Parsed<Vec<(usize, bool, Vec<Entry>)>> {
+    list(value)?
+        .into_iter()
+        .map(|outbox| {
+            let [number, more, outputs] = array(outbox)?;
+            Ok((count(&number)?, count(&more)? == 1, entries(outputs)?))
         })
         .collect()
 }
