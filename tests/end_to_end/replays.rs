@@ -155,7 +155,7 @@ async fn a_replay_beside_a_live_group_keeps_order_and_every_outcome(site: Site) 
     append(&site, &old).await;
     site.settled(AGENTS).await;
 
-    let lanes: Vec<&str> = old[..3].iter().map(|event| lane(event)).collect();
+    let lanes: Vec<&str> = old[..3].iter().map(lane).collect();
     let line = ["replay", "--from", "0-0", "--yes", "--rate", "100"];
     let mut replay = site.start(&line);
     replay.logs(&["0 of 30 events"]).await;
