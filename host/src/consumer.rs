@@ -390,20 +390,23 @@ impl Consumer {
         self.errors = 0;
         let mut bytes = 0;
         for (commit, reply) in batch.iter().zip(replies) {
+            let (entry, lane) = (commit.lease.entry, &commit.lease.lane);
+            let finished_before = matches!(reply, Committed::Duplicate(_));
             match reply {
                 Committed::Applied(next) | Committed::Duplicate(next) => {
+                    if finished_before {
+                        tracing::info!(%entry, %lane, "its event was finished before, by an earlier try, another entry or another host; nothing more was changed");
+                    }
                     bytes += next.as_ref().map_or(0, |next| next.fields.size());
                     self.in_hand.forget(&commit.lease);
                     self.start(next.map(|next| *next));
                 }
                 Committed::Refused(reason) => {
-                    let (entry, lane) = (commit.lease.entry, &commit.lease.lane);
                     tracing::error!(%entry, %lane, "the bus refuses the commit, which is kept: {reason}");
                     self.refused.push(commit.clone());
                     continue;
                 }
                 Committed::Superseded => {
-                    let (entry, lane) = (commit.lease.entry, &commit.lease.lane);
                     self.in_hand.forget(&commit.lease);
                     tracing::warn!(%entry, %lane, "superseded: the lease is over, or the commit was sent twice; nothing more was changed");
                 }

@@ -112,11 +112,19 @@ pub fn subscriptions(config: &Config) -> Vec<Subscription> {
                 dedup_window: config.host.dedup_window,
                 lease: config.host.lease,
                 parked_limit: config.host.parked_limit,
-                routes: shared_routes(group, stream, &config.routes),
+                routes: shared(group, stream, config),
             });
         }
     }
     subscriptions
+}
+
+/// What the hosts of a group must have in common: their routes, and for how long they remember a
+/// finished event, since their records of it are the same ones.
+fn shared(group: &str, stream: &str, config: &Config) -> String {
+    let routes = shared_routes(group, stream, &config.routes);
+    let window = config.host.dedup_window.as_secs();
+    format!("{routes}\n{{\"dedup_window_s\":{window}}}")
 }
 
 /// The host's name on the bus, new at each start: what an earlier start held is not its own.

@@ -117,8 +117,7 @@ pub trait Operator: Send + Sync + fmt::Debug {
     /// record as done is cleared and the letter deleted in the same step, so that an event
     /// that is requeued twice runs once. The answers are in the order of `letters`.
     ///
-    /// The subscription's `dedup_window` must be that of the group's hosts. On an error some
-    /// may be requeued already: sent again, these are [`Requeued::Gone`].
+    /// On an error some may be requeued already: sent again, these are [`Requeued::Gone`].
     async fn requeue(
         &self,
         subscription: &Subscription,

@@ -17,7 +17,7 @@ pub(super) const NO_LETTER: EntryId = EntryId { ms: 1, seq: 1 };
 pub(super) struct Case {
     pub(super) store: Store,
     pub(super) host: Host,
-    subscription: Subscription,
+    pub(super) subscription: Subscription,
 }
 
 impl Case {

@@ -1,5 +1,7 @@
 //! Dead letters that run again.
 
+use std::time::Duration;
+
 use hothouse::bus::{EntryId, Requeued, Subscription};
 use hothouse::event::{Fields, Id, PluginRef};
 use serde_json::json;
@@ -36,6 +38,17 @@ pub(crate) async fn a_requeued_event_runs_once_however_often_it_is_requeued(stor
     assert_eq!(case.finish_all().await, 0);
     assert_eq!(case.store.outcomes().await.len(), 1);
     case.store.assert_at_rest(&agent_workers()).await;
+}
+
+pub(crate) async fn the_hosts_records_are_cleared_whatever_window_the_caller_knows_of(
+    store: Store,
+) {
+    let mut case = Case::new(store).await;
+    let letter = case.bury(vec![started(Id::random(), 7)]).await[0];
+    case.subscription.dedup_window = Duration::from_secs(1);
+    case.requeue(&[letter]).await;
+    assert_eq!(case.finish_all().await, 1);
+    assert_eq!(case.store.outcomes().await.len(), 1);
 }
 
 pub(crate) async fn a_requeue_tells_the_new_entry_and_its_generation(store: Store) {

@@ -91,7 +91,9 @@ impl Connector {
         })?;
         // A server that wants a password says so to a short command; a long one it does not
         // even read.
-        redis::cmd("PING").query_async::<()>(&mut connection).await?;
+        redis::cmd("PING")
+            .query_async::<()>(&mut connection)
+            .await?;
         Ok(connection)
     }
 

@@ -13,9 +13,9 @@
 --                 | when it is due where it waits aside | history of all these runs as JSON
 --   :done:n HASH  event_id -> entry, for one deduplication window
 --   :hosts  ZSET  consumer -> when its lease ends, in milliseconds
---   :meta   HASH  fence, duplicates, cursor, routes, beat (the last heartbeat of any host), grace (until
---                 when no host is given up), stopped (lanes), held_back (entries that
---                 wait in stopped lanes)
+--   :meta   HASH  fence, duplicates, cursor, routes and window of the hosts, beat (the last
+--                 heartbeat of any of them), grace (until when none is given up), stopped
+--                 (lanes), held_back (entries that wait in stopped lanes)
 --   :dlq    STREAM  dead letters
 --   :purged STREAM  records of the ones that were deleted
 --

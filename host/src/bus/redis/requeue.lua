@@ -18,6 +18,13 @@ local function refusal(fields, by_name)
   end
 end
 
+-- The records as the hosts keep them, whatever window the caller knows of.
+local hosts_window = tonumber(redis.call('HGET', META, 'window') or window)
+
+local function done_key(windows_ago)
+  return base .. ':done:' .. (math.floor(now / hosts_window) - windows_ago)
+end
+
 -- How often the event was requeued before.
 local function generation_of(by_name)
   local digits = string.match(by_name.generation or '', '^%d+$')
@@ -55,8 +62,8 @@ local function requeue(letter)
   end
   local id = redis.call('XADD', stream, '*', unpack(entry))
   if event_id then
-    redis.call('HDEL', DONE, event_id)
-    redis.call('HDEL', DONE_BEFORE, event_id)
+    redis.call('HDEL', done_key(0), event_id)
+    redis.call('HDEL', done_key(1), event_id)
   end
   redis.call('XDEL', DLQ, letter)
   return { 'appended', id, generation }
