@@ -1,0 +1,3 @@
+//! One fault each.
+
+mod hosts;

@@ -1,0 +1,99 @@
+//! Hosts that join, die, freeze and leave.
+
+use std::fs;
+use std::path::Path;
+
+use crate::harness::process::{Host, binary};
+use crate::proxy::Proxy;
+use crate::stage::Stage;
+
+/// A host behind its proxy.
+pub(crate) struct Member {
+    /// Counts the hosts of a stage; its name in the story.
+    pub(crate) number: usize,
+    pub(crate) proxy: Proxy,
+    pub(crate) process: Host,
+}
+
+impl Stage {
+    /// One more host; gives its place in the list.
+    pub(crate) async fn join(&mut self) -> usize {
+        let proxy = Proxy::to(self.port()).await;
+        let number = self.started();
+        let process = self.start(number, &proxy).await;
+        self.hosts.push(Member {
+            number,
+            proxy,
+            process,
+        });
+        self.hosts.len() - 1
+    }
+
+    async fn start(&self, number: usize, proxy: &Proxy) -> Host {
+        self.tell(format!("host {number} starts"));
+        let folder = self.folder.path();
+        let mut hothouse = match &self.setup.mutant {
+            None => binary(Path::new(env!("CARGO_BIN_EXE_hothouse")), folder),
+            Some((path, _)) => binary(path, folder),
+        };
+        if let Some((_, mutation)) = &self.setup.mutant {
+            hothouse.env("HOTHOUSE_MUTATION", mutation);
+        }
+        let log = folder.join(format!("host-{number}.log"));
+        let args = ["--json", "--bus", &proxy.url()];
+        let mut host = Host::start_as(hothouse, &args, log);
+        host.logs(&["\"serving\""]).await;
+        host
+    }
+
+    /// Host processes so far.
+    fn started(&self) -> usize {
+        let files = fs::read_dir(self.folder.path()).expect("the folder");
+        let names = files.map(|file| file.expect("a file").file_name());
+        names
+            .filter(|name| name.to_string_lossy().ends_with(".log"))
+            .count()
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill_host(&mut self, at: usize) {
+        self.tell(format!("host {} is killed", self.hosts[at].number));
+        self.journal.crashed();
+        self.hosts[at].process.kill();
+    }
+
+    /// A new process in a killed host's place.
+    pub(crate) async fn replace_host(&mut self, at: usize) {
+        self.hosts[at].proxy.disarm();
+        let number = self.started();
+        let process = self.start(number, &self.hosts[at].proxy).await;
+        self.hosts[at].number = number;
+        self.hosts[at].process = process;
+    }
+
+    /// SIGTERM, and waits for its end.
+    pub(crate) async fn dismiss(&mut self, at: usize) {
+        let mut member = self.hosts.swap_remove(at);
+        self.tell(format!("host {} is to leave", member.number));
+        member.process.terminate();
+        let code = member.process.exit_code().await;
+        assert_eq!(code, Some(0), "{}", member.process.log());
+        self.tell(format!("host {} left", member.number));
+    }
+}
+
+/// Copies the hosts' logs to a folder, for a closer look after the test.
+pub(super) fn keep_logs(from: &Path, to: &Path) {
+    let copied = fs::create_dir_all(to).and_then(|()| {
+        for file in fs::read_dir(from)? {
+            let file = file?;
+            if file.file_name().to_string_lossy().ends_with(".log") {
+                fs::copy(file.path(), to.join(file.file_name()))?;
+            }
+        }
+        Ok(())
+    });
+    if let Err(error) = copied {
+        eprintln!("the logs are not kept: {error}");
+    }
+}
