@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hothouse::bus::EntryId;
 
-use crate::journal::{Journal, Kind, Millis, Sent};
+use crate::journal::{Book, Millis};
 use crate::runs::Log;
 use crate::snapshot::{Outcome, Snapshot};
 
@@ -42,45 +42,43 @@ pub(crate) struct Violation {
     pub(crate) what: String,
 }
 
-/// One look at everything.
-pub(crate) struct Check<'a> {
+/// One look at everything. The book is older than the snapshot: what was promised before the
+/// look must show in it.
+struct Check<'a> {
     snapshot: &'a Snapshot,
     logs: &'a BTreeMap<String, Log>,
-    sent: BTreeMap<String, Sent>,
-    seen: BTreeMap<String, EntryId>,
-    crashes: Vec<Millis>,
-    losses: Vec<Millis>,
+    book: &'a Book,
     /// Where each event stands first.
     first: BTreeMap<&'a str, EntryId>,
     outcomes: BTreeMap<&'a str, &'a Outcome>,
     violations: Vec<Violation>,
 }
 
+/// What must hold at any time.
+pub(crate) fn running(
+    book: &Book,
+    snapshot: &Snapshot,
+    logs: &BTreeMap<String, Log>,
+) -> Vec<Violation> {
+    let mut check = Check::new(book, snapshot, logs);
+    check.running();
+    check.violations
+}
+
+/// What must hold once nothing is left to do.
+pub(crate) fn at_rest(
+    book: &Book,
+    snapshot: &Snapshot,
+    logs: &BTreeMap<String, Log>,
+) -> Vec<Violation> {
+    let mut check = Check::new(book, snapshot, logs);
+    check.running();
+    check.rest();
+    check.violations
+}
+
 impl<'a> Check<'a> {
-    /// What must hold at any time.
-    pub(crate) fn running(
-        snapshot: &'a Snapshot,
-        logs: &'a BTreeMap<String, Log>,
-        journal: &Journal,
-    ) -> Vec<Violation> {
-        let mut check = Self::new(snapshot, logs, journal);
-        check.check_running();
-        check.violations
-    }
-
-    /// What must hold once nothing is left to do.
-    pub(crate) fn at_rest(
-        snapshot: &'a Snapshot,
-        logs: &'a BTreeMap<String, Log>,
-        journal: &Journal,
-    ) -> Vec<Violation> {
-        let mut check = Self::new(snapshot, logs, journal);
-        check.check_running();
-        check.rest();
-        check.violations
-    }
-
-    fn new(snapshot: &'a Snapshot, logs: &'a BTreeMap<String, Log>, journal: &Journal) -> Self {
+    fn new(book: &'a Book, snapshot: &'a Snapshot, logs: &'a BTreeMap<String, Log>) -> Self {
         let mut first = BTreeMap::new();
         for (entry, event_id) in &snapshot.inputs {
             first.entry(event_id.as_str()).or_insert(*entry);
@@ -89,10 +87,7 @@ impl<'a> Check<'a> {
         Self {
             snapshot,
             logs,
-            sent: journal.sent(),
-            seen: journal.seen(),
-            crashes: journal.crashes(),
-            losses: journal.losses(),
+            book,
             first,
             outcomes: outcomes
                 .map(|outcome| (outcome.cause.as_str(), outcome))
@@ -101,13 +96,13 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn check_running(&mut self) {
+    fn running(&mut self) {
         self.one_outcome();
         self.order();
         self.nothing_lost();
         self.nothing_astray();
         self.verdicts();
-        self.runs();
+        self.check_runs();
     }
 
     fn broken(&mut self, rule: Rule, what: String) {
@@ -131,12 +126,12 @@ impl<'a> Check<'a> {
         let mut inputs: Vec<_> = self.first.iter().collect();
         inputs.sort_by_key(|(_, entry)| **entry);
         for (event_id, _) in inputs {
-            if let Some(sent) = self.sent.get(*event_id) {
+            if let Some(sent) = self.book.sent.get(*event_id) {
                 lanes.entry(&sent.lane).or_default().0.push(sent.seq);
             }
         }
         for outcome in &self.snapshot.outcomes {
-            if let Some(sent) = self.sent.get(&outcome.cause) {
+            if let Some(sent) = self.book.sent.get(&outcome.cause) {
                 lanes.entry(&sent.lane).or_default().1.push(sent.seq);
             }
         }
@@ -168,7 +163,7 @@ impl<'a> Check<'a> {
     }
 
     fn nothing_lost(&mut self) {
-        if !self.losses.is_empty() {
+        if !self.book.losses.is_empty() {
             return;
         }
         let there: BTreeSet<&str> = self
@@ -177,8 +172,12 @@ impl<'a> Check<'a> {
             .iter()
             .map(|outcome| outcome.event_id.as_str())
             .collect();
-        let lost_outcomes = self.seen.keys().filter(|id| !there.contains(id.as_str()));
-        let lost_inputs = self.sent.iter().filter(|(event_id, sent)| {
+        let lost_outcomes = self
+            .book
+            .seen
+            .iter()
+            .filter(|id| !there.contains(id.as_str()));
+        let lost_inputs = self.book.sent.iter().filter(|(event_id, sent)| {
             sent.acknowledged.is_some() && !self.first.contains_key(event_id.as_str())
         });
         let lost: Vec<String> =
@@ -203,8 +202,10 @@ impl<'a> Check<'a> {
             })
             .map(|(_, event_id)| event_id.as_str())
             .collect();
-        let astray = self.first.iter().filter(|(event_id, _)| {
-            !self.outcomes.contains_key(**event_id) && !waiting.contains(**event_id)
+        let astray = self.first.iter().filter(|(event_id, entry)| {
+            **entry > self.book.forgotten
+                && !self.outcomes.contains_key(**event_id)
+                && !waiting.contains(**event_id)
         });
         let astray: Vec<String> = astray
             .map(|(event_id, entry)| {
@@ -225,11 +226,11 @@ impl<'a> Check<'a> {
         }
         let mut bad = Vec::new();
         for outcome in self.outcomes.values() {
-            let Some(sent) = self.sent.get(&outcome.cause) else {
+            let letters = letters.remove(outcome.cause.as_str()).unwrap_or_default();
+            let Some(sent) = self.book.sent.get(&outcome.cause) else {
                 continue;
             };
             let crashes = self.crashes_of(outcome);
-            let letters = letters.remove(outcome.cause.as_str()).unwrap_or_default();
             // Its hosts died in the runs that it had left.
             let host_died = outcome.error_type == "host_error"
                 && outcome.attempts == MOST_RUNS
@@ -277,7 +278,7 @@ impl<'a> Check<'a> {
         };
         let (begin, end) = (begin.ms as Millis, outcome.entry.ms as Millis);
         let during = |at: &&Millis| **at <= end && begin <= **at + AFTERMATH;
-        self.crashes.iter().filter(during).count() as u64
+        self.book.crashes.iter().filter(during).count() as u64
     }
 
     fn rest(&mut self) {
@@ -285,7 +286,12 @@ impl<'a> Check<'a> {
             .first
             .keys()
             .filter(|event_id| !self.outcomes.contains_key(**event_id))
-            .map(|event_id| format!("{event_id} has no outcome: {:?}", self.sent.get(*event_id)))
+            .map(|event_id| {
+                format!(
+                    "{event_id} has no outcome: {:?}",
+                    self.book.sent.get(*event_id)
+                )
+            })
             .collect();
         for what in unfinished {
             self.broken(Rule::Rest, what);

@@ -1,6 +1,6 @@
 //! What the producer was promised and what a reader saw.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use hothouse::bus::EntryId;
@@ -54,68 +54,64 @@ pub(crate) type Millis = i64;
 /// The producer's and the reader's book, and what the faults did that changes what may be asked.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
-    inner: Mutex<Inner>,
+    book: Mutex<Book>,
 }
 
-#[derive(Debug, Default)]
-struct Inner {
-    sent: BTreeMap<String, Sent>,
-    seen: BTreeMap<String, EntryId>,
-    crashes: Vec<Millis>,
-    losses: Vec<Millis>,
+/// What stands in a journal at one time.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Book {
+    /// By event_id.
+    pub(crate) sent: BTreeMap<String, Sent>,
+    /// The event_ids of outcomes that a reader saw.
+    pub(crate) seen: BTreeSet<String>,
+    /// When attempts may have been used up by a host's death, or a lease that ran out.
+    pub(crate) crashes: Vec<Millis>,
+    /// When Redis may have lost the last of what it acknowledged.
+    pub(crate) losses: Vec<Millis>,
+    /// The server's list of what is pending is gone: up to here it says nothing.
+    pub(crate) forgotten: EntryId,
 }
 
 impl Journal {
     /// An event is about to be sent.
     pub(crate) fn sending(&self, event_id: &str, sent: Sent) {
-        self.inner().sent.insert(event_id.to_owned(), sent);
+        self.book().sent.insert(event_id.to_owned(), sent);
     }
 
     /// The server acknowledged it.
     pub(crate) fn acknowledged(&self, event_id: &str, entry: EntryId) {
-        let mut inner = self.inner();
-        let sent = inner.sent.get_mut(event_id).expect("it was sent");
+        let mut book = self.book();
+        let sent = book.sent.get_mut(event_id).expect("it was sent");
         // Sent twice after a lost answer, it was there the first time: the first one counts.
         sent.acknowledged.get_or_insert(entry);
     }
 
     /// A reader saw an outcome.
-    pub(crate) fn saw(&self, outcome: &str, entry: EntryId) {
-        self.inner().seen.entry(outcome.to_owned()).or_insert(entry);
+    pub(crate) fn saw(&self, outcome: &str) {
+        self.book().seen.insert(outcome.to_owned());
     }
 
-    /// A host died, or was away for longer than a lease: from now on until the lease is over,
-    /// attempts may be used up by it.
     pub(crate) fn crashed(&self) {
-        self.inner().crashes.push(now());
+        self.book().crashes.push(now());
     }
 
-    /// Redis may have lost the last of what it acknowledged.
     pub(crate) fn lost(&self) {
-        self.inner().losses.push(now());
+        self.book().losses.push(now());
     }
 
-    pub(crate) fn sent(&self) -> BTreeMap<String, Sent> {
-        self.inner().sent.clone()
+    pub(crate) fn forgot(&self, up_to: EntryId) {
+        self.book().forgotten = up_to;
     }
 
-    pub(crate) fn seen(&self) -> BTreeMap<String, EntryId> {
-        self.inner().seen.clone()
+    pub(crate) fn read(&self) -> Book {
+        self.book().clone()
     }
 
-    pub(crate) fn crashes(&self) -> Vec<Millis> {
-        self.inner().crashes.clone()
-    }
-
-    pub(crate) fn losses(&self) -> Vec<Millis> {
-        self.inner().losses.clone()
-    }
-
-    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.inner.lock().expect("the journal")
+    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+        self.book.lock().expect("the journal")
     }
 }
 
-pub(crate) fn now() -> Millis {
+fn now() -> Millis {
     chrono::Utc::now().timestamp_millis()
 }

@@ -6,6 +6,7 @@
 mod harness;
 
 mod checker;
+mod fault;
 mod journal;
 mod load;
 mod proxy;
@@ -16,4 +17,5 @@ mod snapshot;
 mod stage;
 mod story;
 
+mod chaos;
 mod scenarios;

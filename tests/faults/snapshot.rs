@@ -126,10 +126,23 @@ impl Snapshot {
         Ok(Some(snapshot))
     }
 
+    /// Inputs without an outcome.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = &str> {
+        let done: BTreeSet<&str> = self
+            .outcomes
+            .iter()
+            .map(|outcome| outcome.cause.as_str())
+            .collect();
+        let inputs = self.inputs.iter().map(|(_, event_id)| event_id.as_str());
+        inputs.filter(move |event_id| !done.contains(event_id))
+    }
+
     /// Whether nothing is left to do.
     pub(crate) fn is_quiet(&self) -> bool {
         let newest_input = self.inputs.last().map_or(EntryId::ZERO, |(id, _)| *id);
-        self.pending.is_empty() && newest_input <= self.last_delivered
+        self.pending.is_empty()
+            && newest_input <= self.last_delivered
+            && self.unfinished().next().is_none()
     }
 }
 

@@ -14,8 +14,9 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Duration, Instant, sleep};
 
 pub(crate) use self::hosts::Member;
+pub(crate) use self::servers::Remedy;
 use self::servers::Replica;
-use crate::checker::{Check, Rule, Violation};
+use crate::checker::{self, Rule, Violation};
 use crate::harness::{DEADLINE, RedisServer, guests};
 use crate::journal::Journal;
 use crate::load::{Load, Plan};
@@ -26,6 +27,9 @@ use crate::story::Story;
 
 /// The lease of every host here.
 pub(crate) const LEASE: Duration = Duration::from_millis(1_500);
+
+/// A look reads everything, so there is some time between two.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 /// Each scenario has some processes: no more of them at a time than two cores carry.
 static PLACES: Semaphore = Semaphore::const_new(2);
@@ -73,6 +77,7 @@ pub(crate) struct Stage {
     /// For what the scenario chooses.
     pub(crate) rng: Rng,
     replica: Option<Replica>,
+    recoveries: Vec<Duration>,
     /// The port of the server that counts.
     primary: watch::Sender<u16>,
     load: Option<Load>,
@@ -96,6 +101,7 @@ impl Stage {
             story: Arc::default(),
             rng: Rng::new(setup.seed),
             replica: None,
+            recoveries: Vec::new(),
             load: None,
             folder: TempDir::new().expect("a folder"),
             setup,
@@ -161,7 +167,7 @@ impl Stage {
         loop {
             if let Some(snapshot) = Snapshot::take(self.port()).await {
                 for outcome in &snapshot.outcomes {
-                    self.journal.saw(&outcome.event_id, outcome.entry);
+                    self.journal.saw(&outcome.event_id);
                 }
                 return snapshot;
             }
@@ -169,7 +175,7 @@ impl Stage {
                 Instant::now() < deadline,
                 "the server does not answer, or the group is gone for good"
             );
-            sleep(Duration::from_millis(20)).await;
+            sleep(BETWEEN_LOOKS).await;
         }
     }
 
@@ -179,26 +185,22 @@ impl Stage {
         let deadline = Instant::now() + DEADLINE;
         while self.look().await.outcomes.len() < before + more {
             assert!(Instant::now() < deadline, "nothing comes out any more");
-            sleep(Duration::from_millis(20)).await;
+            sleep(BETWEEN_LOOKS).await;
         }
     }
 
     /// The fault is over: waits until every event that was waiting then is finished, checks what
     /// must hold, and tells how long it took.
-    pub(crate) async fn recovers(&self, from: &str) -> Duration {
+    pub(crate) async fn recovers(&mut self, from: &str) -> Duration {
         let begin = Instant::now();
-        let waiting: Vec<String> = {
-            let snapshot = self.look().await;
-            let open = snapshot.inputs.iter();
-            let open = open.filter(|(entry, _)| snapshot.pending.contains(entry));
-            open.map(|(_, event_id)| event_id.clone()).collect()
-        };
+        let waiting: Vec<String> = self.look().await.unfinished().map(String::from).collect();
         loop {
             let snapshot = self.look().await;
-            let done: Vec<&str> = snapshot.outcomes.iter().map(|o| o.cause.as_str()).collect();
-            let open = waiting.iter().filter(|id| !done.contains(&id.as_str()));
-            let open = open.count();
-            if open == 0 && snapshot.outcomes.len() > 0 {
+            let open = snapshot
+                .unfinished()
+                .filter(|event_id| waiting.iter().any(|waiting| waiting == event_id))
+                .count();
+            if open == 0 {
                 break;
             }
             assert!(
@@ -206,9 +208,10 @@ impl Stage {
                 "after {from}, {open} of {} events are still waiting",
                 waiting.len()
             );
-            sleep(Duration::from_millis(20)).await;
+            sleep(BETWEEN_LOOKS).await;
         }
         let took = begin.elapsed();
+        self.recoveries.push(took);
         self.tell(format!("recovered from {from} in {took:.1?}"));
         self.assert_holds().await;
         took
@@ -216,8 +219,9 @@ impl Stage {
 
     /// Checks what must hold at any time.
     pub(crate) async fn assert_holds(&self) {
+        let book = self.journal.read();
         let snapshot = self.look().await;
-        self.assert_none(Check::running(&snapshot, &self.logs(), &self.journal));
+        self.assert_none(checker::running(&book, &snapshot, &self.logs()));
     }
 
     /// Stops the producer, waits until nothing is left to do, and checks everything.
@@ -240,22 +244,25 @@ impl Stage {
         let mut last = (0, 0);
         let mut since = Instant::now();
         loop {
+            let book = self.journal.read();
             let snapshot = self.look().await;
             let state = (snapshot.outcomes.len(), snapshot.pending.len());
             if state != last {
                 (last, since) = (state, Instant::now());
             }
             if snapshot.is_quiet() || since.elapsed() > patience {
-                return Check::at_rest(&snapshot, &self.logs(), &self.journal);
+                return checker::at_rest(&book, &snapshot, &self.logs());
             }
-            sleep(Duration::from_millis(20)).await;
+            sleep(BETWEEN_LOOKS).await;
         }
     }
 
     async fn summary(&self) -> String {
         let snapshot = self.look().await;
         format!(
-            "{} inputs, {} outcomes, {} dead letters",
+            "{} faults, the slowest recovery {:.1?}; {} inputs, {} outcomes, {} dead letters",
+            self.recoveries.len(),
+            self.recoveries.iter().max().copied().unwrap_or_default(),
             snapshot.inputs.len(),
             snapshot.outcomes.len(),
             snapshot.dead_letters.len()

@@ -7,10 +7,10 @@ use crate::journal::Millis;
 use crate::runs::Run;
 
 impl Check<'_> {
-    pub(super) fn runs(&mut self) {
+    pub(super) fn check_runs(&mut self) {
         let mut lanes: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
         for run in self.logs.values().flat_map(|log| &log.runs) {
-            if let Some(sent) = self.sent.get(&run.event_id) {
+            if let Some(sent) = self.book.sent.get(&run.event_id) {
                 lanes.entry(&sent.lane).or_default().push(run);
             }
         }
@@ -80,6 +80,6 @@ impl Check<'_> {
     }
 
     fn lost_between(&self, from: Millis, to: Millis) -> bool {
-        self.losses.iter().any(|at| (from..=to).contains(at))
+        self.book.losses.iter().any(|at| (from..=to).contains(at))
     }
 }

@@ -1,26 +1,35 @@
 //! Hosts that die, freeze, join and leave.
 
-use tokio::time::sleep;
+use tokio::time::Duration;
 
-use crate::load::Plan;
-use crate::proxy::{Act, Call, Side};
-use crate::stage::{LEASE, Setup, Stage};
+use super::scenarios;
+use crate::fault::Fault::{FreezeHost, HostJoins, HostLeaves, KillHost};
+use crate::fault::Moment;
+use crate::stage::LEASE;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_host_killed_before_it_has_the_reply_of_its_fetch() {
-    let mut stage = Stage::open(Setup::new(
-        "a_host_killed_before_it_has_the_reply_of_its_fetch",
-    ))
-    .await;
-    stage.produce(Plan::default());
-    stage.flows(20).await;
-    let mut trap = stage.hosts[0]
-        .proxy
-        .trap(Call::Fetch, Side::Reply, 0, Act::Hold);
-    trap.sprung().await;
-    stage.kill_host(0);
-    stage.recovers("the kill").await;
-    stage.replace_host(0).await;
-    stage.flows(20).await;
-    stage.assert_rests().await;
+scenarios! {
+    what_a_host_held_moves_on_when_it_dies_before_and_after_the_reply_to_its_fetch [
+        KillHost(Moment::BeforeFetchReply),
+        KillHost(Moment::AfterFetchReply),
+    ]
+    what_a_host_ran_runs_again_when_it_dies_in_mid_handler [
+        KillHost(Moment::MidHandler),
+        KillHost(Moment::MidHandler),
+    ]
+    a_commit_counts_once_whether_its_host_died_before_or_after_the_server_had_it [
+        KillHost(Moment::BeforeCommit),
+        KillHost(Moment::AfterCommit),
+    ]
+    hosts_that_freeze_for_less_and_for_more_than_their_lease_do_no_harm [
+        FreezeHost(Duration::from_millis(300)),
+        FreezeHost(LEASE * 2),
+        FreezeHost(LEASE * 2),
+    ]
+    hosts_join_and_leave_and_nothing_runs_twice [
+        HostJoins,
+        HostLeaves,
+        HostJoins,
+        HostLeaves,
+        HostLeaves,
+    ]
 }

@@ -1,11 +1,14 @@
 //! Hosts that join, die, freeze and leave.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use tokio::time::{Duration, Instant, sleep};
 
 use crate::harness::process::{Host, binary};
 use crate::proxy::Proxy;
-use crate::stage::Stage;
+use crate::runs;
+use crate::stage::{LEASE, Stage};
 
 /// A host behind its proxy.
 pub(crate) struct Member {
@@ -39,11 +42,43 @@ impl Stage {
         if let Some((_, mutation)) = &self.setup.mutant {
             hothouse.env("HOTHOUSE_MUTATION", mutation);
         }
-        let log = folder.join(format!("host-{number}.log"));
+        let log = self.log_of(number);
         let args = ["--json", "--bus", &proxy.url()];
         let mut host = Host::start_as(hothouse, &args, log);
         host.logs(&["\"serving\""]).await;
         host
+    }
+
+    /// One of the hosts.
+    pub(crate) fn any_host(&mut self) -> usize {
+        self.rng.index(self.hosts.len())
+    }
+
+    /// Waits until a host is in the middle of a run; false where that does not come.
+    pub(crate) async fn mid_run(&self, at: usize, within: Duration) -> bool {
+        let log = self.log_of(self.hosts[at].number);
+        let deadline = Instant::now() + within;
+        while Instant::now() < deadline {
+            if runs::read(&log).runs.iter().any(|run| run.end.is_none()) {
+                return true;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        false
+    }
+
+    /// For so long, leases may run out and use up attempts.
+    pub(crate) async fn troubled(&self, during: Duration) {
+        let end = Instant::now() + during;
+        while Instant::now() < end {
+            self.journal.crashed();
+            sleep((end - Instant::now()).min(LEASE / 2)).await;
+        }
+        self.journal.crashed();
+    }
+
+    fn log_of(&self, number: usize) -> PathBuf {
+        self.folder.path().join(format!("host-{number}.log"))
     }
 
     /// Host processes so far.

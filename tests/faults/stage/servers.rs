@@ -4,12 +4,15 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use hothouse::bus::EntryId;
 use tokio::time::{Duration, sleep};
 
+use crate::harness::events::EXECUTIONS;
 use crate::harness::process::signal;
 use crate::harness::{RedisServer, eventually};
 use crate::proxy::{Flow, Proxy};
 use crate::redis_side::{command, connect};
+use crate::snapshot::GROUP;
 use crate::stage::{Fsync, Stage};
 
 /// A replica, behind a proxy of bytes that can hold it back.
@@ -134,6 +137,22 @@ impl Stage {
     pub(crate) async fn flush_scripts(&self) {
         self.tell("SCRIPT FLUSH");
         command(self.port(), &["SCRIPT", "FLUSH"]).await;
+    }
+
+    pub(crate) async fn destroy_group(&self) {
+        self.tell("the group is destroyed");
+        let newest = self.look().await.last_delivered;
+        // What is read between the look and the end of the group is forgotten as well.
+        let margin = EntryId {
+            ms: newest.ms + 1_000,
+            seq: 0,
+        };
+        self.journal.forgot(margin);
+        command(self.port(), &["XGROUP", "DESTROY", EXECUTIONS, GROUP]).await;
+    }
+
+    pub(crate) fn has_replica(&self) -> bool {
+        self.replica.is_some()
     }
 
     /// Starts a replica of the server that counts.
