@@ -8,7 +8,8 @@ use crate::journal::{Book, Millis};
 use crate::runs::Log;
 use crate::snapshot::{Outcome, Snapshot};
 
-/// Runs that an event gets at the most.
+/// Runs that an event gets before it is given up; more where one was lost with its host in
+/// company, so that it may be another's fault.
 const MOST_RUNS: u64 = 4;
 
 /// How long after a crash a delivery may still be a victim of it, in milliseconds.
@@ -233,8 +234,8 @@ impl<'a> Check<'a> {
             let crashes = self.crashes_of(outcome);
             // Its hosts died in the runs that it had left.
             let host_died = outcome.error_type == "host_error"
-                && outcome.attempts == MOST_RUNS
-                && crashes > MOST_RUNS - sent.kind.runs();
+                && outcome.attempts >= MOST_RUNS
+                && outcome.attempts <= sent.kind.runs() + crashes;
             let as_made = match sent.kind.poison() {
                 None => outcome.completed && letters.is_empty(),
                 Some(error_type) => !outcome.completed && outcome.error_type == error_type,
@@ -250,8 +251,7 @@ impl<'a> Check<'a> {
                 ));
             }
             let least = sent.kind.runs();
-            let most = MOST_RUNS.min(least + crashes);
-            let counted = (least..=most).contains(&outcome.attempts);
+            let counted = (least..=least + crashes).contains(&outcome.attempts);
             let retries = outcome.completed || outcome.retry_count + 1 == outcome.attempts;
             if !(counted || host_died) || !retries {
                 bad.push((

@@ -2,6 +2,7 @@
 
 mod hosts;
 mod lines;
+mod mutants;
 mod servers;
 
 use crate::fault::Fault;

@@ -46,14 +46,20 @@ impl Check<'_> {
     /// A commit of an older attempt after a newer one had begun: its lease was over.
     fn overtaken(&self, runs: &[&Run]) -> Vec<(Rule, String)> {
         let mut bad = Vec::new();
-        for run in runs {
-            let Some(outcome) = self.outcomes.get(run.event_id.as_str()) else {
+        for outcome in self.outcomes.values() {
+            let committed = outcome.entry.ms as Millis;
+            let begun = runs.iter().rev();
+            let last = begun
+                .filter(|run| run.event_id == outcome.cause && run.begin < committed)
+                .max_by_key(|run| run.begin);
+            let Some(last) = last.filter(|last| last.attempt > outcome.attempts) else {
                 continue;
             };
-            let committed = outcome.entry.ms as Millis;
-            let overtaken = run.attempt > outcome.attempts && run.begin < committed;
-            if overtaken && !self.lost_between(0, run.begin) {
-                bad.push((Rule::Fence, format!("{run:?} had begun before {outcome:?}")));
+            if self.book.losses.is_empty() {
+                bad.push((
+                    Rule::Fence,
+                    format!("{last:?} had begun before {outcome:?}"),
+                ));
             }
         }
         bad

@@ -6,6 +6,9 @@ use std::env;
 /// Names the mutation of this process. Without it the scripts stay whole.
 const VARIABLE: &str = "HOTHOUSE_MUTATION";
 
+/// The value that leaves every guard in place.
+const NONE: &str = "none";
+
 /// A guard of the scripts and what stands in its place while it is off.
 struct Mutation {
     name: &'static str,
@@ -61,6 +64,9 @@ pub(super) fn mutated(text: &str) -> String {
             return text.to_owned();
         }
     };
+    if asked == NONE {
+        return text.to_owned();
+    }
     let mutation = MUTATIONS.iter().find(|mutation| mutation.name == asked);
     let Some(mutation) = mutation else {
         panic!("{VARIABLE}={asked}: there is no such mutation");
