@@ -118,7 +118,7 @@ impl Producer {
     }
 
     /// The event `seq` of a lane: what it will do stands at known places.
-    fn event(&mut self, lane: &str, at: u64, seq: u64) -> (String, String) {
+    fn event(&mut self, lane: &str, at: u64, seq: u64) -> Event {
         let kind = match (self.plan.poisoned, seq + at) {
             (true, place) if place % 13 == 5 => Kind::RetryOnce,
             (true, place) if place % 31 == 7 => Kind::OutOfFuel,
@@ -126,19 +126,64 @@ impl Producer {
             _ => Kind::Echo,
         };
         let longest = self.plan.longest_run.as_millis() as u64;
-        let input = match kind {
-            Kind::Echo => json!({ "seq": seq, "sleep_ms": self.rng.among(0..longest + 1) }),
-            Kind::RetryOnce => json!({ "seq": seq, "succeed_on_attempt": 2 }),
-            Kind::OutOfFuel | Kind::GivesUp => json!({ "seq": seq }),
+        let run = Duration::from_millis(self.rng.among(0..longest + 1));
+        Event::new(&mut self.rng, &self.journal, lane, seq, kind, run)
+    }
+
+    /// Sends a batch until it is acknowledged, as a careful producer does.
+    async fn send(&mut self, batch: &[Event]) {
+        loop {
+            if let Some(entries) = self.append(batch).await {
+                for (event, entry) in batch.iter().zip(entries) {
+                    self.journal.acknowledged(&event.event_id, entry);
+                }
+                return;
+            }
+            self.connection = None;
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn append(&mut self, batch: &[Event]) -> Option<Vec<EntryId>> {
+        if self.connection.is_none() || self.server.has_changed().unwrap_or(false) {
+            let port = *self.server.borrow_and_update();
+            self.connection = Some(connect(port).await?);
+        }
+        append(self.connection.as_mut()?, batch).await
+    }
+}
+
+/// An event to send.
+pub(crate) struct Event {
+    pub(crate) event_id: String,
+    data: String,
+}
+
+impl Event {
+    /// Stands in the journal from now on. An echo runs for as long as is said.
+    pub(crate) fn new(
+        rng: &mut Rng,
+        journal: &Journal,
+        lane: &str,
+        seq: u64,
+        kind: Kind,
+        run: Duration,
+    ) -> Self {
+        let (agent_type, input) = match kind {
+            Kind::Echo => (
+                "slow-echo-agent",
+                json!({ "seq": seq, "sleep_ms": run.as_millis() as u64 }),
+            ),
+            Kind::RetryOnce => (
+                "asks-for-retry",
+                json!({ "seq": seq, "succeed_on_attempt": 2 }),
+            ),
+            Kind::GivesUp => ("asks-for-retry", json!({ "seq": seq })),
+            Kind::OutOfFuel => ("loop-forever", json!({ "seq": seq })),
         };
-        let agent_type = match kind {
-            Kind::Echo => "slow-echo-agent",
-            Kind::RetryOnce | Kind::GivesUp => "asks-for-retry",
-            Kind::OutOfFuel => "loop-forever",
-        };
-        let event_id = self.rng.uuid();
+        let event_id = rng.uuid();
         let data = json!({
-            "agent_execution_id": self.rng.uuid(),
+            "agent_execution_id": rng.uuid(),
             "agent_type": agent_type,
             "phase_number": 1,
             "execution_plan_id": lane,
@@ -150,38 +195,26 @@ impl Producer {
             kind,
             acknowledged: None,
         };
-        self.journal.sending(&event_id, sent);
-        (event_id, data.to_string())
+        journal.sending(&event_id, sent);
+        Self {
+            event_id,
+            data: data.to_string(),
+        }
     }
+}
 
-    /// Sends a batch until it is acknowledged, as a careful producer does.
-    async fn send(&mut self, batch: &[(String, String)]) {
-        loop {
-            if let Some(entries) = self.append(batch).await {
-                for ((event_id, _), entry) in batch.iter().zip(entries) {
-                    self.journal.acknowledged(event_id, entry);
-                }
-                return;
-            }
-            self.connection = None;
-            sleep(Duration::from_millis(50)).await;
-        }
+/// Appends a batch in one transaction; none where it is not known whether that was done.
+pub(crate) async fn append(
+    connection: &mut MultiplexedConnection,
+    batch: &[Event],
+) -> Option<Vec<EntryId>> {
+    let mut transaction = redis::pipe();
+    transaction.atomic();
+    for event in batch {
+        let event_id = event.event_id.parse().expect("a UUID");
+        let fields = flat(event_id, "agent.execution.started", &event.data);
+        transaction.xadd(EXECUTIONS, "*", &fields.0);
     }
-
-    async fn append(&mut self, batch: &[(String, String)]) -> Option<Vec<EntryId>> {
-        if self.connection.is_none() || self.server.has_changed().unwrap_or(false) {
-            let port = *self.server.borrow_and_update();
-            self.connection = Some(connect(port).await?);
-        }
-        let mut transaction = redis::pipe();
-        transaction.atomic();
-        for (event_id, data) in batch {
-            let event_id = event_id.parse().expect("a UUID");
-            let fields = flat(event_id, "agent.execution.started", data);
-            transaction.xadd(EXECUTIONS, "*", &fields.0);
-        }
-        let connection = self.connection.as_mut()?;
-        let entries: Vec<String> = transaction.query_async(connection).await.ok()?;
-        entries.iter().map(|id| EntryId::parse(id)).collect()
-    }
+    let entries: Vec<String> = transaction.query_async(connection).await.ok()?;
+    entries.iter().map(|id| EntryId::parse(id)).collect()
 }

@@ -18,8 +18,9 @@ pub(crate) use self::servers::Remedy;
 use self::servers::Replica;
 use crate::checker::{self, Rule, Violation};
 use crate::harness::{DEADLINE, RedisServer, guests};
-use crate::journal::Journal;
-use crate::load::{Load, Plan};
+use crate::journal::{Journal, Kind};
+use crate::load::{self, Event, Load, Plan};
+use crate::redis_side::connect;
 use crate::rng::Rng;
 use crate::runs;
 use crate::snapshot::Snapshot;
@@ -159,6 +160,25 @@ impl Stage {
         let journal = Arc::clone(&self.journal);
         let rng = self.rng.fork();
         self.load = Some(Load::start(plan, rng, journal, self.primary.subscribe()));
+    }
+
+    /// Appends echoes of one lane that run for so long each; gives their event_ids.
+    pub(crate) async fn publish(&mut self, runs: &[Duration]) -> Vec<String> {
+        let lane = self.rng.uuid();
+        let events: Vec<Event> = runs
+            .iter()
+            .zip(1..)
+            .map(|(run, seq)| {
+                let (rng, journal) = (&mut self.rng, &self.journal);
+                Event::new(rng, journal, &lane, seq, Kind::Echo, *run)
+            })
+            .collect();
+        let mut connection = connect(self.port()).await.expect("the server answers");
+        let entries = load::append(&mut connection, &events).await;
+        for (event, entry) in events.iter().zip(entries.expect("the events are appended")) {
+            self.journal.acknowledged(&event.event_id, entry);
+        }
+        events.into_iter().map(|event| event.event_id).collect()
     }
 
     /// A look at everything, once the server answers. What it shows is thereby seen.

@@ -5,7 +5,7 @@ use tokio::time::Duration;
 use super::scenarios;
 use crate::fault::Fault::{FreezeHost, HostJoins, HostLeaves, KillHost};
 use crate::fault::Moment;
-use crate::stage::LEASE;
+use crate::stage::{LEASE, Setup, Stage};
 
 scenarios! {
     what_a_host_held_moves_on_when_it_dies_before_and_after_the_reply_to_its_fetch [
@@ -32,4 +32,21 @@ scenarios! {
         HostLeaves,
         HostLeaves,
     ]
+}
+
+/// An event that runs for longer than two leases, and one behind it.
+const LONG: [Duration; 2] = [Duration::from_millis(3_500), Duration::from_millis(500)];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_wakes_after_its_lease_is_refused_and_says_so() {
+    let setup = Setup::new("a_host_that_wakes_after_its_lease_is_refused_and_says_so");
+    let mut stage = Stage::open(setup).await;
+    let events = stage.publish(&LONG).await;
+    let first = stage.runs(&events[0], 1).await;
+    stage.hosts[first].process.signal("STOP");
+    stage.journal.crashed();
+    stage.runs(&events[0], 2).await;
+    stage.hosts[first].process.signal("CONT");
+    stage.hosts[first].process.logs(&["superseded"]).await;
+    stage.assert_rests().await;
 }

@@ -7,7 +7,7 @@ use crate::fault::Fault::{Catch, CutAll, Line};
 use crate::fault::Line::{BlackHole, ByteASecond, HalfOpen, Slow};
 use crate::proxy::Side::{Reply, Request};
 use crate::proxy::{Act, Call};
-use crate::stage::LEASE;
+use crate::stage::{LEASE, Setup, Stage};
 
 scenarios! {
     a_lost_request_is_as_if_it_had_never_been [
@@ -40,4 +40,28 @@ scenarios! {
         Line(ByteASecond, Duration::from_secs(4)),
         Line(Slow, Duration::from_secs(2)),
     ]
+}
+
+/// A commit stays on its way until the lease of its host is over and another host runs the
+/// event again; then it arrives, and the events behind follow.
+pub(super) async fn a_commit_arrives_too_late(setup: Setup) -> Stage {
+    let mut stage = Stage::open(setup).await;
+    let events = stage.publish(&[LEASE, LEASE, LEASE]).await;
+    let first = stage.runs(&events[0], 1).await;
+    let commit = &stage.hosts[first].proxy;
+    let mut commit = commit.trap(Call::Commit, Request, 0, Act::Hold);
+    commit.sprung().await;
+    stage.tell("the commit is on its way");
+    stage.journal.crashed();
+    stage.runs(&events[0], 2).await;
+    commit.release();
+    stage.tell("the commit arrives");
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_arrives_while_another_host_runs_the_event_is_refused() {
+    let setup = Setup::new("a_commit_that_arrives_while_another_host_runs_the_event_is_refused");
+    let mut stage = a_commit_arrives_too_late(setup).await;
+    stage.assert_rests().await;
 }

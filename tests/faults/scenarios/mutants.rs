@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tokio::time::Duration;
 
+use super::lines::a_commit_arrives_too_late;
 use crate::checker::{Rule, Violation};
 use crate::fault::Fault::{Catch, KillHost};
 use crate::fault::{Fault, Moment};
@@ -50,11 +51,12 @@ fn assert_breaks(rule: Rule, violations: &[Violation]) {
     assert!(found, "{rule:?} is not among {violations:#?}");
 }
 
-/// Few lanes and long runs, so that each lane has something that runs and something behind it.
+/// Few lanes and long runs, so that there is always something that runs.
 fn busy() -> Plan {
     Plan {
         lanes: 3,
-        longest_run: LEASE,
+        pause: Duration::from_millis(300),
+        longest_run: LEASE / 2,
         poisoned: false,
         repeats: None,
         ..Plan::default()
@@ -63,8 +65,8 @@ fn busy() -> Plan {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_fence_an_old_attempt_is_committed_over_a_newer_one() {
-    let late = Catch(Call::Commit, Request, Act::Hold, 0);
-    let violations = what_breaks(mutant("no_fence"), busy(), &[late, late, late]).await;
+    let mut stage = a_commit_arrives_too_late(mutant("no_fence")).await;
+    let violations = stage.rest(PATIENCE).await;
     assert_breaks(Rule::Fence, &violations);
 }
 

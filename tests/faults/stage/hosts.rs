@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::time::{Duration, Instant, sleep};
 
+use crate::harness::eventually;
 use crate::harness::process::{Host, binary};
 use crate::proxy::Proxy;
 use crate::runs;
@@ -65,6 +66,23 @@ impl Stage {
             sleep(Duration::from_millis(5)).await;
         }
         false
+    }
+
+    /// The host that runs an event in the given attempt, once there is one.
+    pub(crate) async fn runs(&self, event_id: &str, attempt: u64) -> usize {
+        let attempt = format!("\"attempt\":{attempt}");
+        eventually(&format!("{event_id} runs, {attempt}"), async || {
+            self.hosts.iter().position(|host| {
+                let log = host.process.log();
+                let mut lines = log.lines();
+                lines.any(|line| {
+                    line.contains("run begins")
+                        && line.contains(event_id)
+                        && line.contains(&attempt)
+                })
+            })
+        })
+        .await
     }
 
     /// For so long, leases may run out and use up attempts.
