@@ -16,7 +16,7 @@ use tokio::time::{Duration, Instant, sleep};
 pub(crate) use self::hosts::Member;
 pub(crate) use self::servers::Remedy;
 use self::servers::Replica;
-use crate::checker::{self, Rule, Violation};
+use crate::checker::{self, Violation};
 use crate::harness::{DEADLINE, RedisServer, guests};
 use crate::journal::{Journal, Kind};
 use crate::load::{self, Event, Load, Plan};
@@ -315,14 +315,6 @@ impl Stage {
             })
             .collect()
     }
-}
-
-/// The rules that are broken, each once.
-pub(crate) fn rules(violations: &[Violation]) -> Vec<Rule> {
-    let mut rules: Vec<Rule> = violations.iter().map(|violation| violation.rule).collect();
-    rules.sort_unstable();
-    rules.dedup();
-    rules
 }
 
 impl Drop for Stage {

@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use super::eventually;
 
+/// Lines of a host's log that a failed test shows.
+const SHOWN_LINES: usize = 200;
+
 /// The binary in `folder`, without what the caller's environment says to it.
 fn hothouse(folder: &Path) -> Command {
     binary(Path::new(env!("CARGO_BIN_EXE_hothouse")), folder)
@@ -183,11 +186,13 @@ impl Host {
 }
 
 impl Drop for Host {
-    /// A test that fails shows what its hosts logged.
+    /// A test that fails shows what its hosts logged last.
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-            eprintln!("log of a host:\n{log}");
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+            eprintln!("log of a host:\n{}", last.join("\n"));
         }
     }
 }

@@ -40,6 +40,13 @@ scenarios! {
         ReadOnlyRedis(Duration::from_secs(1)),
         ReadOnlyRedis(Duration::from_secs(3)),
     ]
+    an_outage_of_less_than_a_lease_uses_up_no_attempt [
+        ReadOnlyRedis(Duration::from_millis(1_000)),
+        ReadOnlyRedis(Duration::from_millis(1_100)),
+        ReadOnlyRedis(Duration::from_millis(1_200)),
+        ReadOnlyRedis(Duration::from_millis(1_300)),
+        ReadOnlyRedis(Duration::from_millis(1_400)),
+    ]
     flushed_scripts_are_loaded_again [FlushScripts, FlushScripts]
     a_group_that_is_destroyed_is_made_again_where_it_was [DestroyGroup, DestroyGroup]
     a_replica_that_is_in_step_takes_over (replica: true) [FailOver(Duration::ZERO)]
