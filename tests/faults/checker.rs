@@ -235,7 +235,7 @@ impl<'a> Check<'a> {
             // Its hosts died in the runs that it had left.
             let host_died = outcome.error_type == "host_error"
                 && outcome.attempts >= MOST_RUNS
-                && outcome.attempts <= sent.kind.runs() + crashes;
+                && outcome.attempts < sent.kind.runs() + crashes;
             let as_made = match sent.kind.poison() {
                 None => outcome.completed && letters.is_empty(),
                 Some(error_type) => !outcome.completed && outcome.error_type == error_type,

@@ -9,16 +9,23 @@ use crate::runs::Run;
 impl Check<'_> {
     pub(super) fn check_runs(&mut self) {
         let mut lanes: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
+        let mut last: BTreeMap<&str, &Run> = BTreeMap::new();
         for run in self.logs.values().flat_map(|log| &log.runs) {
             if let Some(sent) = self.book.sent.get(&run.event_id) {
                 lanes.entry(&sent.lane).or_default().push(run);
             }
+            let outcome = self.outcomes.get(run.event_id.as_str());
+            if outcome.is_some_and(|outcome| run.begin < outcome.entry.ms as Millis) {
+                let last = last.entry(&run.event_id).or_insert(run);
+                if last.begin < run.begin {
+                    *last = run;
+                }
+            }
         }
-        let mut bad = Vec::new();
+        let mut bad = self.overtaken(&last);
         for runs in lanes.values_mut() {
             runs.sort_by_key(|run| run.begin);
             bad.extend(self.overlaps(runs));
-            bad.extend(self.overtaken(runs));
         }
         for (rule, what) in bad {
             self.broken(rule, what);
@@ -43,35 +50,25 @@ impl Check<'_> {
         bad
     }
 
-    /// A commit of an older attempt after a newer one had begun: its lease was over.
-    fn overtaken(&self, runs: &[&Run]) -> Vec<(Rule, String)> {
-        let mut bad = Vec::new();
-        for outcome in self.outcomes.values() {
-            let committed = outcome.entry.ms as Millis;
-            let begun = runs.iter().rev();
-            let last = begun
-                .filter(|run| run.event_id == outcome.cause && run.begin < committed)
-                .max_by_key(|run| run.begin);
-            let Some(last) = last.filter(|last| last.attempt > outcome.attempts) else {
-                continue;
-            };
-            if self.book.losses.is_empty() {
-                bad.push((
-                    Rule::Fence,
-                    format!("{last:?} had begun before {outcome:?}"),
-                ));
-            }
+    /// A commit of an older attempt after a newer one had begun: its lease was over. `last` has
+    /// of each event the run that began last before the commit.
+    fn overtaken(&self, last: &BTreeMap<&str, &Run>) -> Vec<(Rule, String)> {
+        // A server that lost something may not know of the newer one.
+        if !self.book.losses.is_empty() {
+            return Vec::new();
         }
-        bad
+        last.iter()
+            .map(|(event_id, run)| (run, self.outcomes[event_id]))
+            .filter(|(run, outcome)| run.attempt > outcome.attempts)
+            .map(|(run, outcome)| (Rule::Fence, format!("{run:?} had begun before {outcome:?}")))
+            .collect()
     }
 
     /// Whether nothing came of the run: it was taken from its host, or its host was told so.
     fn refused(&self, run: &Run, runs: &[&Run]) -> bool {
-        let told = self.first.get(run.event_id.as_str()).is_some_and(|_| {
-            let entries = self.snapshot.inputs.iter();
-            let mut entries = entries.filter(|(_, event_id)| *event_id == run.event_id);
-            let superseded = &self.logs[&run.host].superseded;
-            entries.any(|(entry, _)| superseded.contains(&entry.to_string()))
+        let superseded = &self.logs[&run.host].superseded;
+        let told = self.snapshot.inputs.iter().any(|(entry, event_id)| {
+            *event_id == run.event_id && superseded.contains(&entry.to_string())
         });
         let taken = runs.iter().any(|other| {
             other.event_id == run.event_id
