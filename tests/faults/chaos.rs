@@ -53,6 +53,7 @@ async fn play(seed: u64, during: Duration) {
             false => Fsync::EverySec,
         },
         replica: rng.one_in(3),
+        slow_to_load: false,
         mutant: None,
         rerun,
     };

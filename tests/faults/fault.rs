@@ -34,6 +34,8 @@ pub(crate) enum Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     KillHost(Moment),
+    /// All of them at once.
+    KillAllHosts,
     /// SIGSTOP, then SIGCONT.
     FreezeHost(Duration),
     HostJoins,
@@ -48,6 +50,8 @@ pub(crate) enum Fault {
     StopRedis(Duration),
     FillRedis(Duration),
     ReadOnlyRedis(Duration),
+    /// It cannot save, and refuses writes for that.
+    FailDisk(Duration),
     FlushScripts,
     DestroyGroup,
     FailOver(Duration),
@@ -58,7 +62,7 @@ impl Fault {
     pub(crate) fn draw(rng: &mut Rng, stage: &Stage) -> Self {
         let ms = |rng: &mut Rng, from: u64, to: u64| Duration::from_millis(rng.among(from..to));
         loop {
-            let fault = match rng.among(0..17) {
+            let fault = match rng.among(0..18) {
                 0..3 => Self::KillHost(moment(rng)),
                 3 => Self::FreezeHost(ms(rng, 100, 4_000)),
                 4 => Self::HostJoins,
@@ -68,12 +72,14 @@ impl Fault {
                 10 => Self::CutAll,
                 11 => Self::KillRedis(ms(rng, 0, 2_500)),
                 12 => Self::StopRedis(ms(rng, 300, 5_000)),
-                13 => match rng.one_in(2) {
-                    true => Self::FillRedis(ms(rng, 300, 3_000)),
-                    false => Self::ReadOnlyRedis(ms(rng, 300, 3_000)),
+                13 => match rng.among(0..3) {
+                    0 => Self::FillRedis(ms(rng, 300, 3_000)),
+                    1 => Self::ReadOnlyRedis(ms(rng, 300, 3_000)),
+                    _ => Self::FailDisk(ms(rng, 300, 3_000)),
                 },
                 14 => Self::FlushScripts,
                 15 => Self::DestroyGroup,
+                16 => Self::KillAllHosts,
                 _ => match (stage.setup.fsync, stage.has_replica()) {
                     (_, true) => Self::FailOver(ms(rng, 0, 1_000)),
                     (Fsync::EverySec, false) => Self::TearAof(rng.among(1..3_000), remedy(rng)),
@@ -100,6 +106,14 @@ impl Fault {
             Self::KillHost(moment) => {
                 kill_host(stage, at, moment).await;
                 stage.replace_host(at).await;
+            }
+            Self::KillAllHosts => {
+                for at in 0..stage.hosts.len() {
+                    stage.kill_host(at);
+                }
+                for at in 0..stage.hosts.len() {
+                    stage.replace_host(at).await;
+                }
             }
             Self::FreezeHost(during) => {
                 stage.hosts[at].process.signal("STOP");
@@ -156,6 +170,7 @@ impl Fault {
             Self::StopRedis(during) => stage.stop_redis(during).await,
             Self::FillRedis(during) => stage.fill_redis(during).await,
             Self::ReadOnlyRedis(during) => stage.make_redis_read_only(during).await,
+            Self::FailDisk(during) => stage.fail_disk(during).await,
             Self::FlushScripts => stage.flush_scripts().await,
             Self::DestroyGroup => stage.destroy_group().await,
             Self::FailOver(lag) => stage.fail_over(lag).await,

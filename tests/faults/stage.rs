@@ -49,6 +49,8 @@ pub(crate) struct Setup {
     pub(crate) hosts: usize,
     pub(crate) fsync: Fsync,
     pub(crate) replica: bool,
+    /// Redis answers while it loads its data, and takes its time over that.
+    pub(crate) slow_to_load: bool,
     /// A build of the binary and the mutation that it is to have.
     pub(crate) mutant: Option<(PathBuf, &'static str)>,
     /// How it is run again.
@@ -63,6 +65,7 @@ impl Setup {
             hosts: 3,
             fsync: Fsync::Always,
             replica: false,
+            slow_to_load: false,
             mutant: None,
             rerun: format!("cargo xtask test -- -p hothouse --test faults -- {scenario}"),
         }
@@ -93,7 +96,12 @@ impl Stage {
             Fsync::Always => "always",
             Fsync::EverySec => "everysec",
         };
-        let redis = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", fsync]);
+        let mut args = vec!["--appendonly", "yes", "--appendfsync", fsync];
+        if setup.slow_to_load {
+            // Microseconds for each command.
+            args.extend(["--key-load-delay", "300"]);
+        }
+        let redis = RedisServer::start_with(&args);
         let mut stage = Self {
             primary: watch::Sender::new(redis.port()),
             redis,
@@ -109,6 +117,9 @@ impl Stage {
             _place: place,
         };
         stage.configure();
+        if stage.setup.slow_to_load {
+            stage.burden().await;
+        }
         if stage.setup.replica {
             stage.follow().await;
         }
@@ -301,6 +312,12 @@ impl Stage {
             violations.len(),
             shown.join("\n")
         );
+    }
+
+    /// Whether a host that is there now logged it.
+    pub(crate) fn logged(&self, text: &str) -> bool {
+        let mut hosts = self.hosts.iter();
+        hosts.any(|host| host.process.log().contains(text))
     }
 
     /// What all hosts logged, by file.

@@ -3,7 +3,7 @@
 use tokio::time::Duration;
 
 use super::scenarios;
-use crate::fault::Fault::{FreezeHost, HostJoins, HostLeaves, KillHost};
+use crate::fault::Fault::{FreezeHost, HostJoins, HostLeaves, KillAllHosts, KillHost};
 use crate::fault::Moment;
 use crate::stage::{LEASE, Setup, Stage};
 
@@ -15,6 +15,7 @@ scenarios! {
     what_a_host_ran_runs_again_when_it_dies_in_mid_handler [
         KillHost(Moment::MidHandler),
         KillHost(Moment::MidHandler),
+        KillAllHosts,
     ]
     a_commit_counts_once_whether_its_host_died_before_or_after_the_server_had_it [
         KillHost(Moment::BeforeCommit),

@@ -2,11 +2,13 @@
 
 use tokio::time::Duration;
 
-use super::scenarios;
+use super::{play, scenarios};
 use crate::fault::Fault::{
-    DestroyGroup, FailOver, FillRedis, FlushScripts, KillRedis, ReadOnlyRedis, StopRedis, TearAof,
+    DestroyGroup, FailDisk, FailOver, FillRedis, FlushScripts, KillRedis, ReadOnlyRedis, StopRedis,
+    TearAof,
 };
-use crate::stage::{Fsync, Remedy};
+use crate::load::Plan;
+use crate::stage::{Fsync, Remedy, Setup};
 
 scenarios! {
     redis_that_writes_always_loses_nothing_when_it_is_killed_again_and_again [
@@ -39,6 +41,7 @@ scenarios! {
         FillRedis(Duration::from_secs(3)),
         ReadOnlyRedis(Duration::from_secs(1)),
         ReadOnlyRedis(Duration::from_secs(3)),
+        FailDisk(Duration::from_secs(2)),
     ]
     an_outage_of_less_than_a_lease_uses_up_no_attempt [
         ReadOnlyRedis(Duration::from_millis(1_000)),
@@ -53,4 +56,15 @@ scenarios! {
     a_replica_that_lags_takes_over_with_what_it_has (replica: true, fsync: Fsync::EverySec) [
         FailOver(Duration::from_millis(800)),
     ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_that_is_still_loading_uses_up_no_attempt() {
+    let setup = Setup {
+        slow_to_load: true,
+        ..Setup::new("redis_that_is_still_loading_uses_up_no_attempt")
+    };
+    let kills = [KillRedis(Duration::ZERO), KillRedis(Duration::ZERO)];
+    let stage = play(setup, Plan::default(), &kills).await;
+    assert!(stage.logged("LOADING"), "no host met it");
 }

@@ -15,6 +15,9 @@ use crate::redis_side::{command, connect};
 use crate::snapshot::GROUP;
 use crate::stage::{Fsync, Stage};
 
+/// While it loads its AOF, Redis looks at its connections once for a thousand commands.
+const BURDEN: usize = 6_000;
+
 /// A replica, behind a proxy of bytes that can hold it back.
 pub(super) struct Replica {
     server: RedisServer,
@@ -134,6 +137,37 @@ impl Stage {
         self.tell("Redis takes writes");
     }
 
+    /// A save of the data fails, for a while: Redis refuses writes meanwhile.
+    pub(crate) async fn fail_disk(&self, during: Duration) {
+        self.tell(format!("Redis cannot save for {during:.1?}"));
+        // A folder where the file is to be: no user can write that.
+        let in_the_way = self.redis.folder().join("dump.rdb");
+        fs::create_dir(&in_the_way).expect("make a folder");
+        let port = self.port();
+        command(port, &["CONFIG", "SET", "save", "3600 1"]).await;
+        command(port, &["BGSAVE"]).await;
+        eventually("the save fails", async || {
+            let info = command(port, &["INFO", "persistence"]).await;
+            info.contains("rdb_last_bgsave_status:err").then_some(())
+        })
+        .await;
+        sleep(during).await;
+        command(port, &["CONFIG", "SET", "save", ""]).await;
+        fs::remove_dir(&in_the_way).expect("remove the folder");
+        self.tell("Redis takes writes");
+    }
+
+    /// So many entries that a start takes its time.
+    pub(super) async fn burden(&self) {
+        let mut connection = connect(self.port()).await.expect("the server answers");
+        let mut fill = redis::pipe();
+        for number in 0..BURDEN {
+            fill.set(format!("burden:{number}"), number).ignore();
+        }
+        let filled: redis::RedisResult<()> = fill.query_async(&mut connection).await;
+        filled.expect("the server takes it");
+    }
+
     pub(crate) async fn flush_scripts(&self) {
         self.tell("SCRIPT FLUSH");
         command(self.port(), &["SCRIPT", "FLUSH"]).await;
@@ -158,9 +192,11 @@ impl Stage {
     /// Starts a replica of the server that counts.
     pub(super) async fn follow(&mut self) {
         let link = Proxy::of_bytes_to(self.port()).await;
-        let source = format!("127.0.0.1 {}", link.port());
-        let server = RedisServer::start_with(&["--appendonly", "yes", "--replicaof", &source]);
+        // Not as an argument: it must not be a replica again when it is restarted later.
+        let server = RedisServer::start_with(&["--appendonly", "yes"]);
         let port = server.port();
+        let source = link.port().to_string();
+        command(port, &["REPLICAOF", "127.0.0.1", &source]).await;
         eventually("the replica is in step", async || {
             let info = command(port, &["INFO", "replication"]).await;
             info.contains("master_link_status:up").then_some(())

@@ -2,8 +2,8 @@
 
 use redis::Script;
 
-/// Every script of the bus. Those on a group's books stand behind the prelude. The first line
-/// names each to whoever looks at the traffic.
+/// Every script of the bus. Those on a group's books stand behind the prelude and a first line
+/// that names them to whoever looks at the traffic.
 pub(super) struct Scripts {
     pub(super) join: Script,
     pub(super) fetch: Script,
