@@ -44,7 +44,7 @@ impl Stage {
             hothouse.env("HOTHOUSE_MUTATION", mutation);
         }
         let log = self.log_of(number);
-        let args = ["--json", "--bus", &proxy.url()];
+        let args = ["serve", "--json", "--bus", &proxy.url()];
         let mut host = Host::start_as(hothouse, &args, log);
         host.logs(&["\"serving\""]).await;
         host
