@@ -390,6 +390,10 @@ impl Consumer {
         self.errors = 0;
         let mut bytes = 0;
         for (commit, reply) in batch.iter().zip(replies) {
+            if let Committed::Duplicate(_) = reply {
+                let (entry, lane) = (commit.lease.entry, &commit.lease.lane);
+                tracing::info!(%entry, %lane, "finished before: superseded by another host, or the event or the commit was sent twice; nothing was appended");
+            }
             match reply {
                 Committed::Applied(next) | Committed::Duplicate(next) => {
                     bytes += next.as_ref().map_or(0, |next| next.fields.size());
