@@ -395,7 +395,7 @@ impl Consumer {
             match reply {
                 Committed::Applied(next) | Committed::Duplicate(next) => {
                     if finished_before {
-                        tracing::info!(%entry, %lane, "its event was finished before, by an earlier try, another entry or another host; nothing more was changed");
+                        tracing::info!(%entry, %lane, "finished before: superseded by another host, or the event or the commit was sent twice; nothing more was changed");
                     }
                     bytes += next.as_ref().map_or(0, |next| next.fields.size());
                     self.in_hand.forget(&commit.lease);

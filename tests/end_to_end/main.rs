@@ -38,8 +38,9 @@ macro_rules! on_every_bus {
 
 mod event;
 mod outcome;
-mod process;
 mod site;
+
+use harness::process;
 
 mod bad_entries;
 mod bad_plugins;

@@ -1,7 +1,7 @@
 //! A test's own place: a bus, and a folder with a configuration and plugins.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use hothouse::bus::{Bus, EntryId, connect};
@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::event::{flat, lines};
+pub(crate) use crate::harness::guests::{read_guest, root};
 use crate::harness::{PooledCluster, RedisServer, eventually};
 use crate::outcome::{DeadLetter, Outcome};
 use crate::process::{Answer, Host, run};
@@ -217,26 +218,6 @@ pub(crate) fn agent(guest: &str, more: &str) -> String {
          type = \"agent.execution.started\"\nagent_type = \"{guest}\"\nplugin = \"{guest}\"\n\
          {retries}\n{more}\n"
     )
-}
-
-/// The repository's root.
-pub(crate) fn root() -> PathBuf {
-    let host = Path::new(env!("CARGO_MANIFEST_DIR"));
-    host.parent().expect("the root").to_owned()
-}
-
-/// The component of a fixture guest; `-` stands for `_`.
-pub(crate) fn read_guest(name: &str) -> Vec<u8> {
-    let file = format!("{}.wasm", name.replace('-', "_"));
-    let path = root()
-        .join("target/guests/wasm32-wasip2/guest/examples")
-        .join(file);
-    fs::read(&path).unwrap_or_else(|error| {
-        panic!(
-            "{}: {error}: run the tests with `cargo xtask test`",
-            path.display()
-        )
-    })
 }
 
 /// Fails where the plugins that ship are not built.

@@ -10,6 +10,8 @@
 mod cluster_pool;
 pub(crate) mod events;
 mod eventually;
+pub(crate) mod guests;
+pub(crate) mod process;
 mod redis_cluster;
 mod redis_server;
 mod tls;

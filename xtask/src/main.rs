@@ -3,13 +3,14 @@
 
 mod apt;
 mod cargo;
+mod chaos;
 mod guests;
 mod redis;
 mod wasm;
 
-use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
@@ -23,6 +24,9 @@ Usage: cargo xtask VERB
   demo [ARGS]       set up, build the plugins and the host, run `hothouse demo ARGS`
   test [-- ARGS]    set up, build the plugins and the fixture guests, test every crate;
                     ARGS go to `cargo test`
+  chaos [--minutes N] [--seed S]
+                    set up as for test, and let a seed decide what goes wrong with hosts, Redis
+                    and the lines between them; 10 minutes and a random seed unless told
   plugins           build every plugin in plugins/ and put NAME.wasm beside its plugin.toml
   guests            build the fixture guests of tests/guests
   setup             get what the other verbs need: a wasm toolchain and redis-server
@@ -35,6 +39,7 @@ Examples:
   cargo xtask demo
   cargo xtask test -- --package hothouse --lib
   cargo xtask test -- --test conformance -- --nocapture
+  cargo xtask chaos --minutes 30 --seed 7
 ";
 
 fn main() -> ExitCode {
@@ -57,6 +62,7 @@ fn run(args: Vec<String>) -> Result<()> {
     match verb {
         "demo" => demo(rest),
         "test" => test(rest),
+        "chaos" => chaos(rest),
         "plugins" => guests::build_plugins(&root()?, wasm::ensure(&mut Apt::default())?),
         "guests" => guests::build_fixtures(&root()?, wasm::ensure(&mut Apt::default())?),
         "setup" => setup().map(drop),
@@ -85,8 +91,7 @@ fn demo(args: &[String]) -> Result<()> {
         .args(["build", "--locked", "--package", "hothouse"]);
     cargo::run(&mut build)?;
 
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let mut demo = Command::new(root.join(target).join("debug/hothouse"));
+    let mut demo = Command::new(target(&root).join("debug/hothouse"));
     demo.current_dir(&root).arg("demo").args(args);
     cargo::replace_with(&mut demo)
 }
@@ -96,12 +101,49 @@ fn test(args: &[String]) -> Result<()> {
     let toolchain = setup()?;
     guests::build_plugins(&root, toolchain)?;
     guests::build_fixtures(&root, toolchain)?;
+    build_mutants(&root)?;
 
     let mut test = cargo::command();
     test.current_dir(&root)
         .args(["test", "--locked"])
         .args(test_args(args));
     cargo::replace_with(&mut test)
+}
+
+fn chaos(args: &[String]) -> Result<()> {
+    let play = chaos::Play::parse(args)?;
+    let root = root()?;
+    guests::build_fixtures(&root, setup()?)?;
+    play.run(&root)
+}
+
+/// The binary that can break its scripts, for the fault suite, beside the one that cannot: cargo
+/// has one place for both.
+fn build_mutants(root: &Path) -> Result<()> {
+    let mut build = cargo::command();
+    build.current_dir(root).args([
+        "build",
+        "--locked",
+        "--package",
+        "hothouse",
+        "--features",
+        "mutations",
+    ]);
+    cargo::run(&mut build)?;
+    let (from, folder) = (
+        target(root).join("debug/hothouse"),
+        target(root).join("mutants"),
+    );
+    let to = folder.join("hothouse");
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::copy(&from, &to))
+        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    Ok(())
+}
+
+fn target(root: &Path) -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    root.join(target)
 }
 
 /// What `cargo test` gets: every crate, unless the caller names packages.

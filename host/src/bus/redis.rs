@@ -7,6 +7,8 @@ mod error;
 mod lanes;
 mod letters;
 mod link;
+#[cfg(feature = "mutations")]
+mod mutation;
 mod operator;
 mod relay;
 mod replay;

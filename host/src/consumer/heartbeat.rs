@@ -82,7 +82,9 @@ impl Heartbeat {
                 self.next_at = self.began + soon;
             }
             Err(_) => {
-                self.next_at = Instant::now() + backoff(self.errors).min(often);
+                // Soon enough to be heard before the lease ends, where the bus was away for
+                // less than the half of it that makes the group wait for its hosts.
+                self.next_at = Instant::now() + backoff(self.errors).min(often / 2);
                 self.errors += 1;
             }
         }

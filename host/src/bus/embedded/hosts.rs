@@ -61,7 +61,7 @@ impl Book<'_> {
         Ok(freed)
     }
 
-    /// Where nobody at all was heard of for a lease, the bus was away and not the hosts: each
+    /// Where nobody at all was heard of for half a lease, the bus was away and not the hosts: each
     /// gets the time to be heard of again.
     fn may_give_up_hosts(&self) -> Result<bool> {
         let lease = super::millis(self.subscription.lease);
@@ -71,7 +71,7 @@ impl Book<'_> {
             .query_row(params![self.stream(), self.group()], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
-        if beat.is_some_and(|beat| self.now - beat > lease) {
+        if beat.is_some_and(|beat| self.now - beat > lease / 2) {
             grace = self.now.saturating_add(lease);
         }
         self.execute(

@@ -9,10 +9,11 @@ else
   redis.call('ZADD', HOSTS, now + lease, consumer)
 end
 
--- Where nobody at all was heard of for so long, the bus was away and not the hosts: each gets
--- the time to be heard of again.
+-- Where nobody at all was heard of for half a lease, the bus was away and not the hosts: each
+-- gets the time to be heard of again. Not for a whole one: the bus may be away for less, and the
+-- leases of those that were heard of first end in that time.
 local last_beat = tonumber(redis.call('HGET', META, 'beat') or now)
-if now - last_beat > lease then
+if now - last_beat > lease / 2 then
   redis.call('HSET', META, 'grace', now + lease)
 end
 redis.call('HSET', META, 'beat', now)

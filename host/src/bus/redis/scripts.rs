@@ -2,7 +2,8 @@
 
 use redis::Script;
 
-/// Every script of the bus. Those on a group's books stand behind the prelude.
+/// Every script of the bus. Those on a group's books stand behind the prelude and a first line
+/// that names them to whoever looks at the traffic.
 pub(super) struct Scripts {
     pub(super) join: Script,
     pub(super) fetch: Script,
@@ -26,7 +27,11 @@ impl Scripts {
     pub(super) fn new() -> Self {
         macro_rules! script {
             ($file:literal) => {
-                Script::new(concat!(include_str!("prelude.lua"), include_str!($file)))
+                load(concat!(
+                    concat!("-- hothouse: ", $file, "\n"),
+                    include_str!("prelude.lua"),
+                    include_str!($file)
+                ))
             };
         }
         Self {
@@ -48,4 +53,14 @@ impl Scripts {
             relay: Script::new(include_str!("relay.lua")),
         }
     }
+}
+
+#[cfg(not(feature = "mutations"))]
+fn load(text: &str) -> Script {
+    Script::new(text)
+}
+
+#[cfg(feature = "mutations")]
+fn load(text: &str) -> Script {
+    Script::new(&super::mutation::mutated(text))
 }

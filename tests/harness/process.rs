@@ -7,11 +7,19 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::eventually;
+use super::eventually;
+
+/// Lines of a host's log that a failed test shows.
+const SHOWN_LINES: usize = 200;
 
 /// The binary in `folder`, without what the caller's environment says to it.
 fn hothouse(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hothouse"));
+    binary(Path::new(env!("CARGO_BIN_EXE_hothouse")), folder)
+}
+
+/// The same with another build of the binary.
+pub(crate) fn binary(path: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(path);
     command
         .current_dir(folder)
         .env_remove("HOTHOUSE_BUS")
@@ -110,9 +118,14 @@ impl Host {
 
     /// As [`start`](Self::start), for another verb that takes its time.
     pub(crate) fn start_verb(folder: &Path, args: &[&str], log: PathBuf) -> Self {
+        Self::start_as(hothouse(folder), args, log)
+    }
+
+    /// The same with a command that [`binary`] gave.
+    pub(crate) fn start_as(mut hothouse: Command, args: &[&str], log: PathBuf) -> Self {
         let file = File::create(&log).expect("a log for the host");
         let process = Process::start(
-            hothouse(folder)
+            hothouse
                 .args(args)
                 .env("HOTHOUSE_LOG", "info,hothouse=debug")
                 .stdin(Stdio::null())
@@ -173,11 +186,13 @@ impl Host {
 }
 
 impl Drop for Host {
-    /// A test that fails shows what its hosts logged.
+    /// A test that fails shows what its hosts logged last.
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-            eprintln!("log of a host:\n{log}");
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+            eprintln!("log of a host:\n{}", last.join("\n"));
         }
     }
 }

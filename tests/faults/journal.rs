@@ -1,0 +1,117 @@
+//! What the producer was promised and what a reader saw.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use hothouse::bus::EntryId;
+
+/// What is known of an event in advance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Completes in its first run.
+    Echo,
+    /// Asks for a second run, and completes in it.
+    RetryOnce,
+    /// Asks for one more run each time: ends as a dead letter after four.
+    GivesUp,
+    /// Ends as a dead letter at once.
+    OutOfFuel,
+}
+
+impl Kind {
+    /// Runs that it takes where nothing else happens.
+    pub(crate) fn runs(self) -> u64 {
+        match self {
+            Self::Echo | Self::OutOfFuel => 1,
+            Self::RetryOnce => 2,
+            Self::GivesUp => 4,
+        }
+    }
+
+    /// The error_type of its failed event and dead letter, where it has them.
+    pub(crate) fn poison(self) -> Option<&'static str> {
+        match self {
+            Self::Echo | Self::RetryOnce => None,
+            Self::GivesUp => Some("retryable_error"),
+            Self::OutOfFuel => Some("out_of_fuel"),
+        }
+    }
+}
+
+/// An event that was appended.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) lane: String,
+    pub(crate) seq: u64,
+    pub(crate) kind: Kind,
+    /// Where the server said it is, once it did.
+    pub(crate) acknowledged: Option<EntryId>,
+}
+
+/// Times by the clock of the machine, in milliseconds since 1970.
+pub(crate) type Millis = i64;
+
+/// The producer's and the reader's book, and what the faults did that changes what may be asked.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    book: Mutex<Book>,
+}
+
+/// What stands in a journal at one time.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Book {
+    /// By event_id.
+    pub(crate) sent: BTreeMap<String, Sent>,
+    /// The event_ids of outcomes that a reader saw.
+    pub(crate) seen: BTreeSet<String>,
+    /// When attempts may have been used up by a host's death, or a lease that ran out.
+    pub(crate) crashes: Vec<Millis>,
+    /// When Redis may have lost the last of what it acknowledged.
+    pub(crate) losses: Vec<Millis>,
+    /// The server's list of what is pending is gone: up to here it says nothing.
+    pub(crate) forgotten: EntryId,
+}
+
+impl Journal {
+    /// An event is about to be sent.
+    pub(crate) fn sending(&self, event_id: &str, sent: Sent) {
+        self.book().sent.insert(event_id.to_owned(), sent);
+    }
+
+    /// The server acknowledged it.
+    pub(crate) fn acknowledged(&self, event_id: &str, entry: EntryId) {
+        let mut book = self.book();
+        let sent = book.sent.get_mut(event_id).expect("it was sent");
+        // Sent twice after a lost answer, it was there the first time: the first one counts.
+        sent.acknowledged.get_or_insert(entry);
+    }
+
+    /// A reader saw an outcome.
+    pub(crate) fn saw(&self, outcome: &str) {
+        self.book().seen.insert(outcome.to_owned());
+    }
+
+    pub(crate) fn crashed(&self) {
+        self.book().crashes.push(now());
+    }
+
+    pub(crate) fn lost(&self) {
+        self.book().losses.push(now());
+    }
+
+    pub(crate) fn forgot(&self, up_to: EntryId) {
+        self.book().forgotten = up_to;
+    }
+
+    pub(crate) fn read(&self) -> Book {
+        self.book().clone()
+    }
+
+    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+        self.book.lock().expect("the journal")
+    }
+}
+
+fn now() -> Millis {
+    chrono::Utc::now().timestamp_millis()
+}
