@@ -42,7 +42,7 @@ const BEYOND_LEASE: Duration = Duration::from_secs(2);
 const WHEN_REFUSED: Duration = Duration::from_millis(500);
 
 /// First and longest pause after an error of the bus.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 type Pending<T> = Pin<Box<dyn Future<Output = Result<T, BusError>> + Send>>;
 
