@@ -6,6 +6,7 @@
 
 mod heartbeat;
 mod in_hand;
+mod results;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,18 +18,12 @@ use tokio::time::{Instant, sleep_until};
 
 use self::heartbeat::Heartbeat;
 use self::in_hand::InHand;
+use self::results::Results;
 use crate::bus::{
-    Beat, Bus, BusError, Commit, Committed, Delivery, EntryId, Fetched, REPLY_BUDGET, Subscription,
-    Verdict,
+    Beat, Bus, BusError, Committed, Delivery, EntryId, Fetched, REPLY_BUDGET, Subscription, Verdict,
 };
 use crate::pipeline::Pipeline;
 use crate::sandbox::Sandbox;
-
-/// Commits that go together at the most.
-const MAX_BATCH: usize = 256;
-
-/// Bytes of outcomes that go together, but for one that is larger.
-const MAX_BATCH_BYTES: usize = 4 << 20;
 
 /// Longest wait for new entries before the group looks again.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -62,14 +57,11 @@ pub struct Consumer {
     stop: watch::Receiver<bool>,
 
     in_hand: InHand,
-    ended: Vec<Commit>,
-    /// What the bus refused alone; tried again with each heartbeat.
-    refused: Vec<Commit>,
+    results: Results,
     reading: Option<Pending<Read>>,
     waiting: Option<Pending<()>>,
     slot: Option<Pending<()>>,
     committing: Option<Pending<Vec<Committed>>>,
-    batch: Arc<Vec<Commit>>,
     /// Whether the batch under way asks for the lanes' next entries.
     advanced: bool,
     heartbeat: Heartbeat,
@@ -119,13 +111,11 @@ impl Consumer {
             grace,
             sandbox,
             stop,
-            ended: Vec::new(),
+            results: Results::default(),
             reading: None,
             waiting: None,
             slot: None,
-            refused: Vec::new(),
             committing: None,
-            batch: Arc::default(),
             advanced: false,
             caught_up: false,
             full: false,
@@ -159,7 +149,7 @@ impl Consumer {
             }
             let (running, fence_at) = (self.in_hand.is_running(), self.heartbeat.fence_at());
             tokio::select! {
-                commit = self.in_hand.ended() => self.ended.push(commit),
+                commit = self.in_hand.ended() => self.results.extend([commit]),
                 result = pending(&mut self.committing) => self.commit_ended(result),
                 result = pending(&mut self.reading) => self.read_ended(result),
                 result = pending(&mut self.waiting) => self.wait_ended(result),
@@ -182,7 +172,7 @@ impl Consumer {
                     let abandoned = self.in_hand.abandon();
                     let count = abandoned.len();
                     tracing::warn!(count, "the grace is over: handing back what still runs");
-                    self.ended.extend(abandoned);
+                    self.results.extend(abandoned);
                     deadline = Some(Instant::now() + self.grace.min(MAX_WAIT));
                 }
             }
@@ -232,7 +222,7 @@ impl Consumer {
 
     fn start_io(&mut self, stopping: bool) {
         let recovering = self.suspect && self.reading.is_some();
-        if self.committing.is_none() && !self.ended.is_empty() && !recovering {
+        if self.committing.is_none() && !self.results.is_empty() && !recovering {
             self.start_commit(!stopping);
         }
         let room = self.in_flight.saturating_sub(self.in_hand.len());
@@ -263,7 +253,7 @@ impl Consumer {
 
     fn start(&mut self, deliveries: impl IntoIterator<Item = Delivery>) {
         for delivery in deliveries {
-            self.ended.extend(self.in_hand.start(delivery));
+            self.results.extend(self.in_hand.start(delivery));
         }
     }
 
@@ -303,19 +293,12 @@ impl Consumer {
     }
 
     fn start_commit(&mut self, advance: bool) {
-        let mut bytes = 0;
-        let fits = self.ended.iter().take(MAX_BATCH).take_while(|commit| {
-            let first = bytes == 0;
-            bytes += commit.verdict.size();
-            first || bytes <= MAX_BATCH_BYTES
-        });
-        let size = fits.count();
-        self.batch = Arc::new(self.ended.drain(..size).collect());
+        let batch = self.results.next_batch();
         // A lane's next entry is to begin at once.
-        self.advanced = advance && self.sandbox.free_slots() >= size;
+        self.advanced = advance && self.sandbox.free_slots() >= batch.len();
         let advance = self.advanced;
         let (bus, subscription) = (Arc::clone(&self.bus), Arc::clone(&self.subscription));
-        let (batch, retry_at) = (Arc::clone(&self.batch), self.retry_at);
+        let retry_at = self.retry_at;
         self.committing = Some(Box::pin(async move {
             sleep_until(retry_at).await;
             bus.commit(&subscription, &batch, advance).await
@@ -334,7 +317,7 @@ impl Consumer {
             count = abandoned.len(),
             "the bus is not heard and the lease is about to end: stopping what runs"
         );
-        self.ended.extend(abandoned);
+        self.results.extend(abandoned);
     }
 
     fn read_ended(&mut self, result: Result<Read, BusError>) {
@@ -377,16 +360,15 @@ impl Consumer {
 
     fn commit_ended(&mut self, result: Result<Vec<Committed>, BusError>) {
         self.committing = None;
-        let batch = std::mem::take(&mut self.batch);
         let replies = match result {
             Ok(replies) => replies,
             Err(error) => {
-                // The results are kept, and sent again as they are.
-                self.ended.splice(0..0, batch.iter().cloned());
+                self.results.keep_batch();
                 self.note(&error);
                 return;
             }
         };
+        let batch = self.results.answered();
         self.errors = 0;
         let mut bytes = 0;
         for (commit, reply) in batch.iter().zip(replies) {
@@ -403,7 +385,7 @@ impl Consumer {
                 }
                 Committed::Refused(reason) => {
                     tracing::error!(%entry, %lane, "the bus refuses the commit, which is kept: {reason}");
-                    self.refused.push(commit.clone());
+                    self.results.refuse(commit.clone());
                     continue;
                 }
                 Committed::Superseded => {
@@ -423,7 +405,7 @@ impl Consumer {
     }
 
     fn beat_ended(&mut self, result: Result<Beat, BusError>) {
-        self.ended.append(&mut self.refused);
+        self.results.retry_refused();
         if self.recheck_at.is_some_and(|at| at <= Instant::now()) {
             self.recheck_at = None;
             self.suspect = true;
