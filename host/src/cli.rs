@@ -57,12 +57,16 @@ pub struct Cli {
     global: Global,
 }
 
+/// Among the options: behind those of the verb.
+const LAST: usize = 100;
+
 #[derive(Debug, clap::Args)]
 struct Global {
     /// The configuration.
     #[arg(
         long,
         global = true,
+        display_order = LAST,
         env = "HOTHOUSE_CONFIG",
         default_value = "hothouse.toml"
     )]
@@ -74,6 +78,7 @@ struct Global {
     #[arg(
         long,
         global = true,
+        display_order = LAST,
         env = "HOTHOUSE_BUS",
         hide_env_values = true,
         value_name = "URL"
@@ -81,17 +86,15 @@ struct Global {
     bus: Option<String>,
 
     /// Prints JSON (and logs JSON lines).
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = LAST)]
     json: bool,
 }
 
+// A variant with a text of its own would hide the longer one of its arguments from --help.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Consumes events and commits their outcomes until it is told to stop
     Serve(serve::Args),
-    /// Runs one event through one plugin, without a bus, and shows outcome and cost
     Run(run::Args),
-    /// Checks events against the contract and appends them to their streams
     Publish(publish::Args),
     /// Looks at plugins
     #[command(subcommand)]
@@ -102,22 +105,37 @@ enum Verb {
     /// Looks at dead letters, runs them again, deletes them
     #[command(subcommand)]
     Dlq(dlq::Verb),
-    /// Runs events that a group has handled again: to compare, or for real
     Replay(replay::Args),
-    /// Shows each group's figures and the plugins
     Status(status::Args),
-    /// Removes from the streams what every group has acknowledged
     Trim(trim::Args),
     /// Looks at the configuration
     #[command(subcommand)]
     Config(config::Verb),
-    /// Checks everything that a host needs and says what to do
     Doctor(doctor::Args),
-    /// Runs the sample events through the sample plugins and shows what happened
     Demo(demo::Args),
 }
 
 impl Cli {
+    /// Reads the command line. Where it is wrong, or asks for help alone, that is printed and
+    /// the process ends.
+    #[must_use]
+    pub fn read() -> Self {
+        Self::try_parse().unwrap_or_else(|error| {
+            // What was not read cannot say whether it asks for JSON.
+            let json = std::env::args_os().any(|argument| argument == "--json");
+            if json && error.use_stderr() {
+                let text = error.to_string();
+                let text = match text.strip_prefix("error: ") {
+                    Some(text) => text.split("\n\n").next().unwrap_or(text),
+                    None => &text,
+                };
+                report(&Usage::of(text).into(), json);
+                std::process::exit(error.exit_code());
+            }
+            error.exit()
+        })
+    }
+
     /// Whether answers and errors are to be JSON.
     #[must_use]
     pub fn json(&self) -> bool {

@@ -3,11 +3,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use hothouse::cli::{Cli, exit_code, report};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let json = cli.json();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()

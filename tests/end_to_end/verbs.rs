@@ -153,6 +153,19 @@ async fn an_error_is_json_where_json_is_asked_for() {
     let error: Value = serde_json::from_str(&answer.stderr).expect("JSON");
     let text = error["error"].as_str().expect("a text");
     assert!(text.contains("memory:"), "{answer:#?}");
+
+    for (wrong, why) in [
+        (["lane", "list", "--state=odd"].as_slice(), "invalid value 'odd'"),
+        (&["dlq", "purge", "--all"], "--reason <TEXT>"),
+        (&["dlq"], "requires a subcommand"),
+    ] {
+        let verb = [wrong, &["--json"]].concat();
+        let answer = run(site.folder(), &verb, b"").await.exits(2);
+        let error: Value = serde_json::from_str(&answer.stderr).expect("JSON");
+        let text = error["error"].as_str().expect("a text");
+        assert!(text.contains(why), "{answer:#?}");
+        assert!(!text.starts_with("error: "), "{answer:#?}");
+    }
 }
 
 #[tokio::test]
@@ -163,7 +176,13 @@ async fn every_verb_has_help_with_examples() {
         &["run"],
         &["publish"],
         &["replay"],
+        &["trim"],
         &["plugin", "inspect"],
+        &["lane", "list"],
+        &["lane", "show"],
+        &["lane", "release"],
+        &["lane", "retry-now"],
+        &["lane", "skip"],
         &["dlq", "list"],
         &["dlq", "show"],
         &["dlq", "requeue"],
@@ -181,6 +200,12 @@ async fn every_verb_has_help_with_examples() {
         let examples = help.split("Examples:").nth(1).unwrap_or_default();
         assert!(examples.contains(&example), "{example}: {help}");
         assert!(help.contains("--json"), "{help}");
+        // Links of the docstrings' own are for rustdoc.
+        assert!(!help.contains("[`"), "{help}");
+        // What the verb does is told in more than one line: the next is of the usage.
+        let lines = help.lines().filter(|line| !line.is_empty());
+        let told = lines.take_while(|line| !line.starts_with("Usage:")).count();
+        assert!(told > 1, "{help}");
     }
     let help = run(&folder, &["--help"], b"").await.exits(0).stdout;
     assert!(help.contains("Exit codes:"), "{help}");

@@ -11,7 +11,6 @@ use crate::sandbox::Sandbox;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
-    /// Checks the configuration and loads its plugins; names every mistake at once
     Validate(Validate),
 }
 

@@ -21,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Runs the sample events through the sample plugins and shows what happened
 ///
 /// Everything is real but the bus, which is in memory unless --bus names another: the plugins,
-/// the sandbox, the repository that the analyzer reads. One event's handler fails, one runs out of fuel.
+/// the sandbox, the repository that the analyzer reads. One event's handler fails, one runs out
+/// of fuel. Reads DIR/hothouse.toml, not --config.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

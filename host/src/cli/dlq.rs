@@ -14,7 +14,6 @@ use std::process::ExitCode;
 
 use super::Global;
 
-// Without texts of their own: those of the arguments are longer, and clap would drop them.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
     List(list::Args),

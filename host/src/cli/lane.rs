@@ -20,6 +20,9 @@ use crate::{outcome, subscriptions};
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
     /// Lists lanes that are not free: held by a host, waiting, or stopped by a dead letter
+    ///
+    /// Of every group of the configuration, stopped ones first. A lane is the events of one
+    /// aggregate, which are handled in order.
     #[command(after_help = "\
 Examples:
   hothouse lane list
@@ -35,13 +38,34 @@ Examples:
         limit: usize,
     },
     /// Shows one lane: what keeps it, its head, and the runs that the head has had
+    ///
+    /// Exit code 1 where the lane is free.
+    #[command(after_help = "\
+Examples:
+  hothouse lane show 51ddb75b-4313-57e9-9480-7102adec8628
+  hothouse lane show 51ddb75b-4313-57e9-9480-7102adec8628 --group agent-workers --json")]
     Show(One),
     /// Lets a lane go on that a dead letter stopped (`poisoned_lane = "park"`)
+    ///
+    /// The dead letter stays where it is. Exit code 1 where the lane is not stopped.
+    #[command(after_help = "\
+Examples:
+  hothouse lane release 51ddb75b-4313-57e9-9480-7102adec8628")]
     Release(One),
     /// Runs a lane's waiting head at once instead of when its retry is due
+    ///
+    /// Exit code 1 where nothing waits: the lane is free, stopped, or a host runs its head.
+    #[command(after_help = "\
+Examples:
+  hothouse lane retry-now 51ddb75b-4313-57e9-9480-7102adec8628")]
     RetryNow(One),
-    /// Ends a lane's waiting head as a dead letter, with its failed event, so that the lane goes
-    /// on; `hothouse dlq requeue` runs it again
+    /// Ends a lane's waiting head as a dead letter, with its failed event
+    ///
+    /// The lane goes on with its next event; `hothouse dlq requeue` runs the skipped one again.
+    /// A head that runs is left alone. Exit code 1 where nothing waits.
+    #[command(after_help = "\
+Examples:
+  hothouse lane skip 51ddb75b-4313-57e9-9480-7102adec8628 --reason 'bad input'")]
     Skip {
         #[command(flatten)]
         one: One,

@@ -13,7 +13,6 @@ use crate::sandbox::{Inspection, Sandbox};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
-    /// Shows a component's world, imports, exports, digest and size
     Inspect(Inspect),
 }
 

@@ -22,10 +22,10 @@ use self::request::Bound;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  hothouse replay --from 2h --dry-run
+  hothouse replay --group agent-workers --from 2h --dry-run
   hothouse replay --group agent-workers --event-id ID --dry-run --to backend-agent@0.2.0
   hothouse replay --group agent-workers --from 1705435260000-0 --until 1705438860000-0 --yes
-  hothouse replay --from 2024-01-16T20:00:00Z --aggregate ID --rate 10
+  hothouse replay --group agent-workers --from 2024-01-16T20:00:00Z --aggregate ID --rate 10
   hothouse replay --list
   hothouse replay --resume RUN")]
 pub(super) struct Args {

@@ -15,8 +15,10 @@ use crate::subscriptions;
 /// Shows each group's figures and the plugins
 ///
 /// lag: entries not read yet. pending: read and not finished. parked: of these, waiting behind
-/// their lane's head or for a retry. stopped: lanes that a dead letter
-/// stopped (`hothouse lane list`). A bus in another process's memory cannot be looked at.
+/// their lane's head or for a retry. lanes: those that are not free, and stopped: those of them
+/// that a dead letter stopped (`hothouse lane list`). duplicates: entries that were left out, as
+/// their event was finished before. hosts: those that were heard of within their lease. A bus in
+/// another process's memory cannot be looked at.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -16,10 +16,10 @@ use crate::trimmer::groups_of;
 
 /// Removes from the streams what every group has acknowledged
 ///
-/// Never an entry that a group on the stream has not read or not finished, whoever's group it
-/// is, and nothing while a group of the configuration does not exist yet. Dead letters stay.
-/// Shows what would go and what holds it back; removes it with --yes. Given both bounds, an
-/// entry goes where both let it.
+/// Never an entry that a group on the stream has not read or not finished, be it another
+/// program's, and nothing while a group of the configuration does not exist yet. Dead letters
+/// stay. Shows what would go and what holds it back; removes it with --yes. Given both bounds,
+/// an entry goes where both let it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

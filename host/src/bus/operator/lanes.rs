@@ -64,11 +64,11 @@ pub enum LaneState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LaneStateName {
-    /// [`LaneState::Held`].
+    /// A host has its head.
     Held,
-    /// [`LaneState::Waiting`].
+    /// Its head waits for its retry or for a host.
     Waiting,
-    /// [`LaneState::Stopped`].
+    /// A dead letter stopped it.
     Stopped,
 }
 
