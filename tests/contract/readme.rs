@@ -129,6 +129,7 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
         retry_delays_ms = [1000, 5000, 25000]
         retry_on = ["trap"]
         max_delay_ms = 300000
+        poisoned_lane = "block"
         [[routes]]
         type = "discovery.started"
         discovery_type = "full"
@@ -155,17 +156,18 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
         "host.dedup_window_s",
         "host.shutdown_grace_ms",
         "host.parked_limit",
-        "limits.default.*",
+        "limits.default.*`, `limits.max.*",
         "plugins.NAME.path",
         "plugins.NAME.allow.repository",
         "plugins.NAME.limits.*",
         "routes[].type",
-        "routes[].agent_type",
+        "routes[].agent_type`, `routes[].discovery_type",
         "routes[].group",
         "routes[].plugin",
         "routes[].retry_delays_ms",
         "routes[].retry_on",
         "routes[].max_delay_ms",
+        "routes[].poisoned_lane",
         "groups.NAME.start",
         "trim.older_than_s",
         "trim.keep",
@@ -180,7 +182,7 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
         );
     }
     // The defaults of the README are those of a file that sets nothing.
-    let bare = "bus = 'memory:'\nplugins.p.path = 'p'\n\
+    let bare = "bus = 'memory:'\nplugins.p.path = 'p'\ntrim.keep = 1\n\
                 [[routes]]\ntype = 'agent.execution.started'\nplugin = 'p'";
     let bare = Config::parse(bare, Path::new(""), None).expect("config");
     assert_eq!(bare.host.slots, config.host.slots);
@@ -189,4 +191,11 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
     assert_eq!(bare.host.dedup_window, config.host.dedup_window);
     assert_eq!(bare.host.shutdown_grace, config.host.shutdown_grace);
     assert_eq!(bare.host.parked_limit, config.host.parked_limit);
+    let retry = |config: &Config| {
+        let retry = config.routes[0].retry.clone();
+        (retry.delays, retry.max_delay, retry.poisoned_lane)
+    };
+    assert_eq!(retry(&bare), retry(&config));
+    let every = |config: &Config| config.trim.as_ref().map(|trim| trim.every);
+    assert_eq!(every(&bare), every(&config));
 }

@@ -65,8 +65,13 @@ async fn what_is_wrong_with_a_login_or_a_certificate_ends_a_host_with_3_and_says
             assert!(answer.stderr.contains(says), "{url}: {answer:#?}");
             assert!(!answer.stderr.contains("wrong"), "{answer:#?}");
         }
-        let answer = site.hothouse(&["doctor"]).await.exits(1);
-        assert!(answer.stdout.contains(says), "{url}: {answer:#?}");
+        let answer = site.hothouse(&["doctor", "--json"]).await.exits(1).json();
+        let checks = answer.as_array().expect("checks");
+        let of_bus: Vec<_> = checks.iter().filter(|c| c["what"] == "bus").collect();
+        assert_eq!(of_bus.len(), 1, "{answer:#}");
+        assert_eq!(of_bus[0]["finding"], "fail", "{answer:#}");
+        let message = of_bus[0]["message"].as_str().expect("a message");
+        assert!(message.contains(says), "{url}: {answer:#}");
     }
 }
 

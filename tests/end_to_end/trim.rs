@@ -53,6 +53,10 @@ async fn trim_shows_what_would_go_and_removes_it_with_yes(site: Site) {
     assert_eq!(length(&site).await, 6);
     let told = site.hothouse(&["trim", "--keep", "2"]).await.exits(0);
     assert!(told.stdout.contains("--yes"), "{told:#?}");
+    let unbounded = site.hothouse(&["trim", "--yes"]).await.exits(2);
+    for bound in ["--older-than", "--keep"] {
+        assert!(unbounded.stderr.contains(bound), "{unbounded:#?}");
+    }
 
     let done = trim(&site, &["--keep", "2", "--yes"]).await;
     assert_eq!(

@@ -155,7 +155,10 @@ async fn an_error_is_json_where_json_is_asked_for() {
     assert!(text.contains("memory:"), "{answer:#?}");
 
     for (wrong, why) in [
-        (["lane", "list", "--state=odd"].as_slice(), "invalid value 'odd'"),
+        (
+            ["lane", "list", "--state=odd"].as_slice(),
+            "invalid value 'odd'",
+        ),
         (&["dlq", "purge", "--all"], "--reason <TEXT>"),
         (&["dlq"], "requires a subcommand"),
     ] {

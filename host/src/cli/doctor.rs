@@ -1,5 +1,6 @@
 //! `hothouse doctor`: everything that a host needs, checked one by one.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -98,10 +99,28 @@ async fn check_bus(config: &Config, global: &Global, checks: &mut Checks) {
         Err(error) => return checks.add(Finding::Fail, "bus", format!("{error:#}")),
     };
     let subscriptions = subscriptions(config);
+    let mut groups = Vec::new();
+    let mut refusals = BTreeSet::new();
+    for subscription in &subscriptions {
+        match bus.status(subscription.stream, &subscription.group).await {
+            Err(error) => refusals.extend([error.to_string()]),
+            Ok(status) => groups.push(status),
+        }
+    }
+    // A bus that answers nothing has nothing more to say, and says so once.
+    let answers = !groups.is_empty();
+    if answers {
+        checks.add(Finding::Ok, "bus", format!("{} answers", config.bus));
+    }
+    for refusal in refusals {
+        checks.add(Finding::Fail, "bus", refusal);
+    }
+    if !answers {
+        return;
+    }
     match bus.advice(&subscriptions).await {
-        Err(error) => return checks.add(Finding::Fail, "bus", error),
+        Err(error) => checks.add(Finding::Fail, "bus", error),
         Ok(advice) => {
-            checks.add(Finding::Ok, "bus", format!("{} answers", config.bus));
             for Advice { severity, message } in advice {
                 let finding = match severity {
                     Severity::Advice => Finding::Advice,
@@ -111,11 +130,8 @@ async fn check_bus(config: &Config, global: &Global, checks: &mut Checks) {
             }
         }
     }
-    for subscription in subscriptions {
-        match bus.status(subscription.stream, &subscription.group).await {
-            Err(error) => checks.add(Finding::Fail, "bus", error),
-            Ok(status) => check_group(&status, checks),
-        }
+    for status in &groups {
+        check_group(status, checks);
     }
 }
 

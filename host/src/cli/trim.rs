@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::ArgGroup;
 use serde::Serialize;
 
 use super::output::{grouped, table};
@@ -26,6 +27,7 @@ Examples:
   hothouse trim --older-than 7d
   hothouse trim --stream execution-events --keep 100000 --yes
   hothouse trim --older-than 30d --dry-run --json")]
+#[command(group = ArgGroup::new("bound").args(["older_than", "keep"]).required(true).multiple(true))]
 #[group(skip)]
 pub(super) struct Args {
     /// A stream of the contract; all streams of the configuration's routes where none is given.
@@ -33,7 +35,7 @@ pub(super) struct Args {
     stream: Vec<String>,
 
     /// Removes only entries that are older: 90s, 15m, 2h, 7d, 1w.
-    #[arg(long, value_name = "AGE", value_parser = span, required_unless_present = "keep")]
+    #[arg(long, value_name = "AGE", value_parser = span)]
     older_than: Option<Duration>,
 
     /// Keeps this many of the newest entries of each stream.

@@ -165,14 +165,15 @@ fn limits(section: &mut Section<'_>) -> (Limits, Limits) {
 }
 
 fn trim(section: &mut Section<'_>) -> Option<TrimPolicy> {
+    let unbounded = section.is_empty("older_than_s") && section.is_empty("keep");
     let older_than = positive(section, "older_than_s", MOST).map(Duration::from_secs);
     let keep = section.get("keep");
     let every = positive(section, "every_s", MOST).map_or(TRIM_EVERY, Duration::from_secs);
-    let bound = TrimBound { older_than, keep };
-    if bound == TrimBound::default() {
+    if unbounded {
         section.problem("older_than_s", "is missing: set it, or `keep`, or both");
         return None;
     }
+    let bound = TrimBound { older_than, keep };
     Some(TrimPolicy { bound, every })
 }
 
@@ -442,6 +443,10 @@ mod tests {
         assert!(found[0].starts_with("trim.older_than_s: "), "{found:#?}");
         let found = problems(&with("keep = 1\nevery_s = 0"));
         assert!(found[0].starts_with("trim.every_s: "), "{found:#?}");
+        // A bound that is wrong is not one that is missing.
+        let found = problems(&with("keep = -1"));
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].starts_with("trim.keep: "), "{found:#?}");
         let found = config(&with("keep = 0"), Path::new(""), None).expect("config");
         let policy = found.trim.expect("a policy");
         assert_eq!((policy.bound.keep, policy.every), (Some(0), TRIM_EVERY));

@@ -1,5 +1,6 @@
 //! `hothouse dlq list --purged`: what was deleted, and why.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use crate::bus::{Bus, BusError, Entry, EntryId, Subscription, purged_stream};
@@ -8,13 +9,13 @@ use crate::cli::output::table;
 /// Records that are read at once.
 const PAGE: usize = 1_000;
 
-/// The record of one purged letter; empty texts where it says nothing.
+/// The record of one purged letter; nothing, or empty texts, where it says nothing.
 #[derive(Debug, Serialize)]
 pub(super) struct Record {
     letter: String,
     stream: &'static str,
     group: String,
-    at: String,
+    at: Option<DateTime<Utc>>,
     event_id: String,
     error_type: String,
     reason: String,
@@ -53,7 +54,7 @@ impl Record {
             letter: text("letter"),
             stream: of.stream,
             group: of.group.clone(),
-            at: text("at"),
+            at: text("at").parse().ok(),
             event_id: text("event_id"),
             error_type: text("error_type"),
             reason: text("reason"),
@@ -72,8 +73,9 @@ pub(super) fn text(records: &[Record]) -> String {
         rows.push(vec![
             record.letter.clone(),
             record.group.clone(),
-            // Whole seconds are enough to read.
-            record.at.chars().take(19).collect(),
+            record.at.map_or_else(String::new, |at| {
+                at.to_rfc3339_opts(SecondsFormat::Secs, true)
+            }),
             record.error_type.clone(),
             record.event_id.clone(),
             record.reason.clone(),
