@@ -5,30 +5,74 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
+use super::groups::Groups;
 use super::letter::Letter;
-use super::select::{Chosen, Name};
-use crate::bus::{Bus, BusError, EntryId, Subscription};
+use super::select::{Chosen, Name, Select};
+use crate::bus::{Bus, EntryId, Subscription};
+use crate::cli::ask::Ask;
 use crate::cli::output::{grouped, table};
+use crate::config::Config;
 use crate::event::{EventType, Glance};
 
 /// Letters, and bytes of them, that go to the bus at once: no more than a server copies well
 /// within the time that an answer may take. One letter goes whatever its size.
 const BATCH: (usize, usize) = (100, 8 << 20);
 
+/// Which dead letters a verb changes, and whether it asks before.
+#[derive(Debug, clap::Args)]
+pub(super) struct Which {
+    /// Ids of dead letters, or of their events
+    #[arg(value_name = "ID")]
+    ids: Vec<Name>,
+
+    /// Every dead letter
+    #[arg(long)]
+    all: bool,
+
+    #[command(flatten)]
+    ask: Ask,
+
+    #[command(flatten)]
+    groups: Groups,
+
+    #[command(flatten)]
+    select: Select,
+}
+
+impl Which {
+    /// Gathers them.
+    pub(super) async fn plan(self, config: &Config, bus: &dyn Bus) -> anyhow::Result<Plan> {
+        let chosen = Chosen::new(self.ids, self.all, self.select)?;
+        self.ask.check()?;
+        let groups = self.groups.find(config, bus).await?;
+        Plan::new(&chosen, bus, groups, self.ask).await
+    }
+}
+
 /// The chosen letters, by their ids alone: there may be very many.
 #[derive(Debug)]
 pub(super) struct Plan {
+    ask: Ask,
     letters: Vec<(Subscription, Vec<(EntryId, usize)>)>,
     /// Names that no letter has.
-    pub(super) missing: Vec<Name>,
+    missing: Vec<Name>,
     /// The types of their events.
     pub(super) types: BTreeSet<EventType>,
     counts: BTreeMap<(String, String, Option<String>), usize>,
 }
 
+/// What was chosen, for programs.
+#[derive(Debug, Serialize)]
+pub(super) struct Selected {
+    selected: usize,
+    parts: Vec<Part>,
+    /// Names that no letter has.
+    not_found: Vec<String>,
+}
+
 /// A part of a preview: so many with this reason.
 #[derive(Debug, Serialize)]
-pub(super) struct Part {
+struct Part {
     count: usize,
     group: String,
     error_type: String,
@@ -36,11 +80,12 @@ pub(super) struct Part {
 }
 
 impl Plan {
-    pub(super) async fn new(
+    async fn new(
         chosen: &Chosen,
         bus: &dyn Bus,
         groups: Vec<Subscription>,
-    ) -> Result<Self, BusError> {
+        ask: Ask,
+    ) -> anyhow::Result<Self> {
         let mut found: Vec<Vec<(EntryId, usize)>> = vec![Vec::new(); groups.len()];
         let mut types = BTreeSet::new();
         let mut counts = BTreeMap::new();
@@ -59,6 +104,7 @@ impl Plan {
         };
         let missing = chosen.visit(bus, &groups, visit).await?;
         Ok(Self {
+            ask,
             letters: groups.into_iter().zip(found).collect(),
             missing,
             types,
@@ -70,8 +116,31 @@ impl Plan {
         self.letters.iter().map(|(_, ids)| ids.len()).sum()
     }
 
+    /// Whether there is something to do, and it is not only to be shown.
+    fn is_due(&self) -> bool {
+        self.count() > 0 && !self.ask.dry_run
+    }
+
+    /// Whether it is to be done: it is due, and the answer is yes.
+    pub(super) fn confirmed(&self, question: &str) -> anyhow::Result<bool> {
+        Ok(self.is_due() && self.ask.confirmed(&self.preview(), question)?)
+    }
+
+    /// Whether nothing that was asked for is left: every name is found, and what was due is `done`.
+    pub(super) fn is_met(&self, done: bool) -> bool {
+        self.missing.is_empty() && (done || !self.is_due())
+    }
+
+    pub(super) fn selected(&self) -> Selected {
+        Selected {
+            selected: self.count(),
+            parts: self.parts(),
+            not_found: self.missing.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     /// How many there are, by reason and plugin.
-    pub(super) fn parts(&self) -> Vec<Part> {
+    fn parts(&self) -> Vec<Part> {
         let parts = self.counts.iter();
         parts
             .map(|((group, error_type, plugin), count)| Part {
@@ -83,8 +152,20 @@ impl Plan {
             .collect()
     }
 
-    /// For people.
-    pub(super) fn preview(&self) -> String {
+    /// For people, where nothing was done.
+    pub(super) fn undone_text(&self) -> String {
+        let missing = self.missing_text();
+        match self.is_due() {
+            true => "nothing was changed".to_owned(),
+            false if self.count() == 0 => format!("no dead letters found{missing}"),
+            false => format!(
+                "{}{missing}\n\nThis is a dry run: nothing was changed",
+                self.preview()
+            ),
+        }
+    }
+
+    fn preview(&self) -> String {
         let mut rows: Vec<Vec<String>> = vec![
             ["count", "group", "error", "plugin"]
                 .map(str::to_owned)

@@ -5,11 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
-use super::groups::Groups;
-use super::plan::{Part, Plan, letters};
-use super::select::{Chosen, Name, Select};
+use super::plan::{Plan, Selected, Which, letters};
 use crate::bus::{Bus, Requeued};
-use crate::cli::ask::Ask;
 use crate::cli::{Global, Usage, target};
 use crate::event::PluginRef;
 use crate::plugin::Manifest;
@@ -29,36 +26,19 @@ Examples:
   hothouse dlq requeue --error-type timeout --since 2h --dry-run
   hothouse dlq requeue --all --group agent-workers --to backend-agent@1.2.1 --yes")]
 pub(in crate::cli) struct Args {
-    /// Ids of dead letters, or of their events
-    #[arg(value_name = "ID")]
-    ids: Vec<Name>,
-
-    /// Every dead letter
-    #[arg(long)]
-    all: bool,
-
     /// The plugin that is to take them, whatever their routes say. It must be in the
     /// configuration; a host that has not loaded this version fails them (plugin_unavailable)
     #[arg(long, value_name = "NAME@VERSION")]
     to: Option<PluginRef>,
 
     #[command(flatten)]
-    ask: Ask,
-
-    #[command(flatten)]
-    groups: Groups,
-
-    #[command(flatten)]
-    select: Select,
+    which: Which,
 }
 
 #[derive(Serialize)]
 struct Answer {
-    /// What was chosen.
-    selected: usize,
-    parts: Vec<Part>,
-    /// Names that no letter has.
-    not_found: Vec<String>,
+    #[serde(flatten)]
+    selected: Selected,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<PluginRef>,
     /// Nothing was to be done, or the answer was no, where there is none.
@@ -83,54 +63,35 @@ struct Refusal {
 }
 
 pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let chosen = Chosen::new(args.ids, args.all, args.select)?;
-    args.ask.check()?;
     let config = global.load()?;
-    let target = args
-        .to
-        .as_ref()
-        .map(|to| target::find(to, &config))
-        .transpose()?;
+    let to = args.to.as_ref();
+    let target = to.map(|to| target::find(to, &config)).transpose()?;
     let bus = global.shared_bus(&config.bus)?;
-    let groups = args.groups.find(&config, &*bus).await?;
-    let plan = Plan::new(&chosen, &*bus, groups).await?;
-    if let (Some(manifest), Some(to)) = (&target, &args.to) {
+    let plan = args.which.plan(&config, &*bus).await?;
+    if let (Some(manifest), Some(to)) = (&target, to) {
         check_world(manifest, to, &plan)?;
     }
-    let done = match plan.count() {
-        0 => None,
-        _ if args.ask.dry_run => None,
-        count => {
-            let to = args
-                .to
-                .as_ref()
-                .map_or(String::new(), |to| format!(" to {to}"));
-            let question = format!("Requeue {}{to}?", letters(count));
-            match args.ask.confirmed(&plan.preview(), &question)? {
-                true => Some(requeue(&plan, &*bus, args.to.as_ref()).await?),
-                false => None,
-            }
-        }
+    let target = to.map_or(String::new(), |to| format!(" to {to}"));
+    let question = format!("Requeue {}{target}?", letters(plan.count()));
+    let done = match plan.confirmed(&question)? {
+        true => Some(requeue(&plan, &*bus, to).await?),
+        false => None,
     };
-    let refused = done.as_ref().is_some_and(|done| !done.refused.is_empty());
-    let declined = done.is_none() && plan.count() > 0 && !args.ask.dry_run;
     let answer = Answer {
-        selected: plan.count(),
-        parts: plan.parts(),
-        not_found: plan.missing.iter().map(ToString::to_string).collect(),
+        selected: plan.selected(),
         to: args.to,
         done,
     };
     let text = || match &answer.done {
         Some(done) => format!("{}{}", done.text(), plan.missing_text()),
-        None if declined => "nothing was changed".to_owned(),
-        None if answer.selected == 0 => format!("no dead letters found{}", plan.missing_text()),
-        None => format!("{}{}", plan.preview(), plan.missing_text()),
+        None => plan.undone_text(),
     };
     global.output().answer(text, &answer)?;
-    Ok(match refused || declined || !plan.missing.is_empty() {
-        true => ExitCode::FAILURE,
-        false => ExitCode::SUCCESS,
+    let done = answer.done.as_ref();
+    let refused = done.is_some_and(|done| !done.refused.is_empty());
+    Ok(match plan.is_met(done.is_some()) && !refused {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     })
 }
 

@@ -57,23 +57,6 @@ struct Range {
     page: usize,
 }
 
-/// Behind every entry.
-const LAST: EntryId = EntryId {
-    ms: u64::MAX,
-    seq: u64::MAX,
-};
-
-/// The id next to this one, on the side of the older ones.
-fn before(id: EntryId) -> EntryId {
-    match id.seq {
-        0 => EntryId {
-            ms: id.ms.saturating_sub(1),
-            seq: i64::MAX as u64,
-        },
-        seq => EntryId { seq: seq - 1, ..id },
-    }
-}
-
 /// What an operator calls a dead letter by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Name {
@@ -87,10 +70,9 @@ impl FromStr for Name {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // No bus has ids beyond this one.
-        let largest = i64::MAX as u64;
+        let largest = EntryId::MOST;
         let letter = EntryId::parse(text)
-            .filter(|id| id.ms <= largest && id.seq <= largest)
+            .filter(|id| id.ms <= largest.ms && id.seq <= largest.seq)
             .map(Self::Letter);
         letter
             .or_else(|| text.parse().ok().map(Self::Event))
@@ -183,7 +165,7 @@ impl Chosen {
         let everywhere = |after| {
             vec![Range {
                 after,
-                to: LAST,
+                to: EntryId::MOST,
                 page: PAGE,
             }]
         };
@@ -196,7 +178,7 @@ impl Chosen {
             match name {
                 Name::Event(_) => return everywhere(EntryId::ZERO),
                 Name::Letter(id) => ranges.push(Range {
-                    after: before(*id),
+                    after: id.before(),
                     to: *id,
                     page: 1,
                 }),
