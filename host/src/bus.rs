@@ -368,8 +368,9 @@ pub enum BusError {
     },
     /// Another host is in the group, with a running lease, and has other routes.
     #[error(
-        "the hosts of the group {group} on {stream} have other routes ({difference}): give all \
-         hosts of a group the same routes, or stop those that run before you change them"
+        "the hosts of the group {group} on {stream} have other routes or another \
+         host.dedup_window_s ({difference}): give all hosts of a group the same, or stop those \
+         that run before you change it"
     )]
     RoutesDiffer {
         /// The stream.

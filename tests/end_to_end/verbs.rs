@@ -129,6 +129,14 @@ async fn status_shows_lag_pending_and_plugins(site: Site) {
     let text = site.hothouse(&["status"]).await.exits(0).stdout;
     assert!(text.contains("slow-echo-agent@1.2.3"), "{text}");
     assert!(text.contains("agent-workers"), "{text}");
+
+    // What the configuration calls a plugin is its own affair: `--to` takes the manifest's name.
+    let renamed = agent(AGENT, "")
+        .replace("[plugins.slow-echo-agent]", "[plugins.other]")
+        .replace("plugin = \"slow-echo-agent\"", "plugin = \"other\"");
+    site.configure(&renamed);
+    let text = site.hothouse(&["status"]).await.exits(0).stdout;
+    assert!(text.contains("slow-echo-agent@1.2.3"), "{text}");
 }
 
 #[tokio::test]

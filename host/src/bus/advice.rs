@@ -42,9 +42,9 @@ impl Advice {
     pub(super) fn on_routes(stream: &str, group: &str, ours: &str, theirs: &str) -> Option<Self> {
         let difference = routes::difference(ours, theirs)?;
         Some(Self::note(format!(
-            "the hosts of {group} on {stream} have other routes than this configuration \
-             ({difference}): `hothouse serve` is refused with it while they run. Give all hosts \
-             of a group the same routes, or stop them before you change them"
+            "the hosts of {group} on {stream} have other routes or another host.dedup_window_s \
+             than this configuration ({difference}): `hothouse serve` is refused with it while \
+             they run. Give all hosts of a group the same, or stop them before you change it"
         )))
     }
 }

@@ -35,7 +35,10 @@ struct Answer {
 
 #[derive(Serialize)]
 struct PluginStatus {
+    /// As the configuration calls it.
     name: String,
+    /// As outcomes and `--to` call it: the manifest's name and version.
+    plugin: Option<String>,
     version: Option<String>,
     digest: Option<String>,
     problem: Option<String>,
@@ -62,6 +65,7 @@ fn plugins(config: &Config) -> Vec<PluginStatus> {
     let status = |(name, plugin): (&String, &crate::config::PluginConfig)| {
         let mut status = PluginStatus {
             name: name.clone(),
+            plugin: None,
             version: None,
             digest: None,
             problem: None,
@@ -69,6 +73,7 @@ fn plugins(config: &Config) -> Vec<PluginStatus> {
         match Manifest::load(&plugin.path) {
             Err(error) => status.problem = Some(error.to_string()),
             Ok(manifest) => {
+                status.plugin = Some(format!("{}@{}", manifest.name, manifest.version));
                 status.version = Some(manifest.version.to_string());
                 let path = manifest.component_path(&plugin.path);
                 match std::fs::read(&path) {
@@ -125,12 +130,13 @@ fn text(answer: &Answer) -> String {
         .plugins
         .iter()
         .map(|plugin| {
-            let version = plugin.version.clone().unwrap_or_else(|| "?".to_owned());
+            let label = plugin.plugin.clone();
+            let label = label.unwrap_or_else(|| format!("{}@?", plugin.name));
             let rest = match (&plugin.problem, &plugin.digest) {
                 (Some(problem), _) => problem.clone(),
                 (None, digest) => format!("sha256:{}", digest.as_deref().unwrap_or_default()),
             };
-            vec![format!("{}@{version}", plugin.name), rest]
+            vec![label, rest]
         })
         .collect();
     let waiting: String = answer

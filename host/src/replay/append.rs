@@ -189,13 +189,17 @@ async fn insist<T>(
     mut ask: impl AsyncFnMut() -> Result<T, BusError>,
 ) -> Result<T, BusError> {
     let deadline = Instant::now() + PATIENCE;
+    let mut warned = false;
     loop {
         match ask().await {
             Err(error @ BusError::Unavailable { .. }) => {
                 if *stop.borrow() || Instant::now() >= deadline {
                     return Err(error);
                 }
-                tracing::warn!("{error}; trying again");
+                if !warned {
+                    tracing::warn!("{error}; trying again for {PATIENCE:?}");
+                }
+                warned = true;
             }
             answer => return answer,
         }

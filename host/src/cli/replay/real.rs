@@ -33,7 +33,7 @@ struct Shown {
     moved_at: DateTime<Utc>,
 }
 
-/// There was nothing to begin a run for.
+/// No run was begun: there was nothing to replay, or the answer was no.
 #[derive(Serialize)]
 struct Nothing {
     run: Option<Id>,
@@ -68,13 +68,13 @@ pub(super) async fn begin(args: &Args, global: &Global) -> anyhow::Result<ExitCo
         0 => String::new(),
         n => format!(" ({n} more are no events of the contract and are left out)"),
     };
+    let nothing = Nothing {
+        run: None,
+        selected: counted.selected,
+        unreadable: counted.unreadable,
+        appended: 0,
+    };
     if counted.selected == 0 {
-        let nothing = Nothing {
-            run: None,
-            selected: 0,
-            unreadable: counted.unreadable,
-            appended: 0,
-        };
         let text = || format!("there is nothing to replay{unreadable}");
         global.output().answer(text, &nothing)?;
         return Ok(ExitCode::SUCCESS);
@@ -90,7 +90,8 @@ pub(super) async fn begin(args: &Args, global: &Global) -> anyhow::Result<ExitCo
         },
     );
     if !ask.confirmed(&preview, "Append them again, as new events?")? {
-        eprintln!("nothing was appended");
+        let text = || "nothing was appended".to_owned();
+        global.output().answer(text, &nothing)?;
         return Ok(ExitCode::FAILURE);
     }
     let id = Id::random();
