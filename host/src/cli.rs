@@ -40,7 +40,7 @@ Exit codes:
   0  done
   1  done, and the answer is no: the event failed, the input was refused, a check found something
   2  the command line or the configuration is wrong
-  3  the bus cannot be reached
+  3  the bus cannot be reached or used
 
 Environment:
   HOTHOUSE_CONFIG, HOTHOUSE_BUS  as --config and --bus
@@ -62,7 +62,7 @@ const LAST: usize = 100;
 
 #[derive(Debug, clap::Args)]
 struct Global {
-    /// The configuration.
+    /// The configuration's file.
     #[arg(
         long,
         global = true,
