@@ -6,7 +6,7 @@ use hothouse::bus::{BusError, EntryId, Start, Subscription};
 use hothouse::event::{Fields, Id};
 
 use super::{command, completed_count, join, publish, seqs};
-use crate::driver::{done, retry};
+use crate::driver::{done, retry, stop_lane};
 use crate::harness::RedisServer;
 use crate::harness::events::{EXECUTIONS, seq_of, started};
 use crate::store::{agent_workers, open_letter};
@@ -137,4 +137,30 @@ async fn an_entry_that_was_trimmed_before_its_turn_is_a_dead_letter() {
         .await
         .expect("status");
     assert_eq!((status.pending, status.parked, status.lanes), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn what_is_read_again_in_a_stopped_lane_is_counted_once() {
+    let server = RedisServer::start();
+    let mut host = join(&server, &agent_workers()).await;
+    let plan = Id::random();
+    publish(&host, (0..3).map(|n| started(plan, n)).collect()).await;
+    let head = host.take_one().await;
+    host.commit(vec![stop_lane(&head)]).await.assert_applied();
+    command::<()>(
+        &server,
+        &["XGROUP", "SETID", EXECUTIONS, "agent-workers", "0"],
+    )
+    .await;
+    assert_eq!(host.take(10).await.len(), 0);
+    // Another lane with one entry that waits is at the limit.
+    let other = Id::random();
+    publish(&host, (0..2).map(|n| started(other, n)).collect()).await;
+    assert_eq!(host.take(10).await.len(), 1);
+    let limited = Subscription {
+        parked_limit: 1,
+        ..agent_workers()
+    };
+    let fetched = host.bus.fetch(&limited, 10).await.expect("fetch");
+    assert!(fetched.full, "{fetched:?}");
 }
