@@ -104,8 +104,8 @@ fn step() -> impl Strategy<Value = Step> {
         14 => (host.clone(), lane.clone(), end(), any::<bool>())
             .prop_map(|(host, lane, end, advance)| Step::End { host, lane, end, advance }),
         1 => host.clone().prop_map(|host| Step::Leave { host }),
-        1 => host.clone().prop_map(|host| Step::Lose { host }),
-        1 => any::<Index>().prop_map(|which| Step::Late { which }),
+        2 => host.clone().prop_map(|host| Step::Lose { host }),
+        2 => any::<Index>().prop_map(|which| Step::Late { which }),
         4 => (host, lane, operator_step())
             .prop_map(|(host, lane, step)| Step::Operate { host, lane, step }),
         2 => any::<Index>().prop_map(|which| Step::Requeue { which }),
