@@ -38,6 +38,11 @@ enum Step {
         end: End,
         advance: bool,
     },
+    /// The run of what the host holds of a lane begins alone.
+    BeginAlone {
+        host: usize,
+        lane: usize,
+    },
     Leave {
         host: usize,
     },
@@ -66,8 +71,11 @@ enum Step {
 #[derive(Debug, Clone, Copy)]
 enum End {
     Done,
-    Retry,
-    /// The lane goes on while it waits, for no time or for longer than the case takes.
+    /// It waits, for no time or for longer than the case takes, and its lane with it.
+    Retry {
+        long: bool,
+    },
+    /// The same, but the lane goes on meanwhile.
     Aside {
         long: bool,
     },
@@ -79,7 +87,7 @@ enum End {
 fn end() -> impl Strategy<Value = End> {
     prop_oneof![
         6 => Just(End::Done),
-        2 => Just(End::Retry),
+        3 => any::<bool>().prop_map(|long| End::Retry { long }),
         3 => any::<bool>().prop_map(|long| End::Aside { long }),
         2 => Just(End::Stop),
         1 => Just(End::Release),
@@ -103,6 +111,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => host.clone().prop_map(|host| Step::Fetch { host }),
         14 => (host.clone(), lane.clone(), end(), any::<bool>())
             .prop_map(|(host, lane, end, advance)| Step::End { host, lane, end, advance }),
+        1 => (host.clone(), lane.clone())
+            .prop_map(|(host, lane)| Step::BeginAlone { host, lane }),
         1 => host.clone().prop_map(|host| Step::Leave { host }),
         2 => host.clone().prop_map(|host| Step::Lose { host }),
         2 => any::<Index>().prop_map(|which| Step::Late { which }),

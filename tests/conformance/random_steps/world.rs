@@ -119,6 +119,13 @@ impl World {
                     self.end(*host, &delivery, *end, *advance).await;
                 }
             }
+            Step::BeginAlone { host, lane } => {
+                if let Some(delivery) = self.held[*host].get(&self.lane(*lane)) {
+                    let bus = &self.hosts[*host].bus;
+                    let begun = bus.begin_alone(&agent_workers(), &delivery.lease).await;
+                    assert!(begun.expect("begin alone"));
+                }
+            }
             Step::Leave { host } => {
                 self.hosts[*host].leave().await;
                 self.drop_all(*host);
@@ -155,10 +162,8 @@ impl World {
     pub(super) async fn end(&mut self, host: usize, delivery: &Delivery, end: End, advance: bool) {
         let commit: Commit = match end {
             End::Done => done(delivery),
-            End::Retry => retry(delivery, Duration::ZERO),
-            End::Aside { long } => {
-                retry_aside(delivery, if long { AN_HOUR } else { Duration::ZERO })
-            }
+            End::Retry { long } => retry(delivery, delay(long)),
+            End::Aside { long } => retry_aside(delivery, delay(long)),
             End::Stop => stop_lane(delivery),
             End::Release => release(delivery),
         };
@@ -180,7 +185,7 @@ impl World {
                 answer.assert_applied();
                 self.unordered.insert(lane);
             }
-            End::Retry | End::Release => answer.assert_applied(),
+            End::Retry { .. } | End::Release => answer.assert_applied(),
         }
         self.take(host, answer.next);
     }
@@ -243,5 +248,12 @@ impl World {
             .iter()
             .map(|one| (one.id, completed_parts(&one.fields)));
         self.outcomes.extend(found);
+    }
+}
+
+fn delay(long: bool) -> Duration {
+    match long {
+        true => AN_HOUR,
+        false => Duration::ZERO,
     }
 }
