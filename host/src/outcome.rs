@@ -21,6 +21,8 @@ pub struct Ended<'a> {
     pub group: &'a str,
     /// The delivery.
     pub delivery: Delivery,
+    /// Whether this is the end of a run. Else the delivery tells of the runs before it.
+    pub is_run: bool,
     /// The event.
     pub event: Event,
     /// The plugin that it was routed to, where it was.
@@ -74,7 +76,10 @@ pub fn conclude(ended: Ended<'_>, now: DateTime<Utc>) -> Result<Commit, serde_js
         },
         Err(failure) => {
             let attempt = ended.delivery.attempt;
-            let history = history(&ended.delivery, failure, label, now);
+            let history = match told(&ended) {
+                true => ended.delivery.history.clone(),
+                false => history(&ended.delivery, failure, label, now),
+            };
             match ended.retry.next(failure, attempt, event_id) {
                 Some(after) => Verdict::Retry {
                     after,
@@ -123,17 +128,21 @@ pub fn give_up(
         ),
         None => Failure::new(ErrorType::HostError, reason),
     };
-    let history = history(&delivery, &failure, None, now);
-    let dead_letter = dead_letter(&delivery, &failure, None, history, now);
     let ended = Ended {
         group,
         delivery,
+        is_run: false,
         event,
         plugin: None,
         result: Err(failure.clone()),
         cost: None,
         retry: &RetryPolicy::default(),
     };
+    let history = match told(&ended) {
+        true => ended.delivery.history.clone(),
+        false => history(&ended.delivery, &failure, None, now),
+    };
+    let dead_letter = dead_letter(&ended.delivery, &failure, None, history, now);
     Ok(Commit {
         event_id: Some(ended.event.envelope.event_id),
         verdict: Verdict::Done {
@@ -301,6 +310,13 @@ fn failed_payload(
     })
 }
 
+/// Whether the history tells of this end already. A run is always told of: where an attempt was
+/// given back, an earlier one may have the same number.
+fn told(ended: &Ended<'_>) -> bool {
+    let last = ended.delivery.history.last();
+    !ended.is_run && last.is_some_and(|last| last.attempt >= ended.delivery.attempt)
+}
+
 fn history(
     delivery: &Delivery,
     failure: &Failure,
@@ -308,13 +324,6 @@ fn history(
     now: DateTime<Utc>,
 ) -> Vec<Attempt> {
     let mut history = delivery.history.clone();
-    // A run that was lost with its host is told of already.
-    if history
-        .last()
-        .is_some_and(|last| last.attempt == delivery.attempt)
-    {
-        return history;
-    }
     history.push(Attempt {
         attempt: delivery.attempt,
         at: now,

@@ -101,11 +101,11 @@ impl Pipeline {
             (None, Ok(route)) => self.plugins.get(&route.plugin),
             (None, Err(failure)) => Err(failure.clone()),
         };
+        let is_run =
+            delivery.attempt <= retry.max_attempts() || delivery.loss() == Some(Loss::InCompany);
         let run = match &plugin {
-            _ if delivery.attempt > retry.max_attempts()
-                && delivery.loss() != Some(Loss::InCompany) =>
-            {
-                // This delivery is no run: what it tells of is the one before.
+            _ if !is_run => {
+                // What it tells of is the run before.
                 delivery.attempt -= 1;
                 Err(exhausted(&delivery))
             }
@@ -120,6 +120,7 @@ impl Pipeline {
             group: &self.group,
             plugin: plugin.ok().map(|plugin| plugin.id.clone()),
             delivery,
+            is_run,
             event,
             result,
             cost,

@@ -172,16 +172,20 @@ impl Host {
         panic!("heartbeat failed {TRIES} times");
     }
 
+    /// What an operator does to a lane.
+    pub(crate) async fn step(&mut self, lane: &Lane, step: LaneStep) -> Stepped {
+        let stepped = self.bus.step_lane(&self.subscription, lane, step).await;
+        let stepped = stepped.expect("a step");
+        if let Stepped::Done(Some(delivery)) = &stepped {
+            self.hold(std::slice::from_ref(delivery.as_ref()));
+        }
+        stepped
+    }
+
     /// Takes a lane's waiting head.
     pub(crate) async fn claim(&mut self, lane: &Lane) -> Delivery {
-        let step = self
-            .bus
-            .step_lane(&self.subscription, lane, LaneStep::Claim);
-        match step.await.expect("claim") {
-            Stepped::Done(Some(delivery)) => {
-                self.hold(std::slice::from_ref(&delivery));
-                *delivery
-            }
+        match self.step(lane, LaneStep::Claim).await {
+            Stepped::Done(Some(delivery)) => *delivery,
             other => panic!("nothing to claim: {other:?}"),
         }
     }

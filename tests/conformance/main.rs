@@ -169,6 +169,7 @@ conformance! {
         hosts::nobody_is_given_up_where_the_whole_group_was_silent,
         hosts::a_host_that_does_not_come_back_with_the_bus_is_given_up,
         hosts::a_host_that_is_heard_of_keeps_what_it_holds,
+        retries::a_host_is_lost_after_a_failure_that_left_no_history,
         hosts::only_hosts_with_a_running_lease_are_counted,
         hosts::a_host_that_joins_again_under_its_name_recovers_what_it_held,
         hosts::wait_ends_when_another_host_appends,

@@ -40,14 +40,14 @@ pub(crate) struct Store {
     bus: Arc<dyn Bus>,
     hosts: Mutex<HashMap<String, Arc<dyn Bus>>>,
     // After the buses: they are closed before what they stand on goes away.
-    _server: Server,
+    server: Server,
 }
 
 /// What a bus stands on, until it is dropped.
 enum Server {
     None,
     Folder { _it: TempDir },
-    Redis { _it: RedisServer },
+    Redis { it: RedisServer },
     RedisTls { _it: TlsServer },
     Cluster { _it: PooledCluster },
 }
@@ -64,7 +64,7 @@ impl Store {
             }
             Kind::Redis | Kind::FlakyRedis => {
                 let it = RedisServer::start();
-                (it.url(), Server::Redis { _it: it })
+                (it.url(), Server::Redis { it })
             }
             Kind::RedisTls => {
                 let it = TlsServer::start();
@@ -81,7 +81,7 @@ impl Store {
             bus: bus::connect(&url, "onlooker").expect("open the bus"),
             url,
             hosts: Mutex::default(),
-            _server: server,
+            server,
         }
     }
 
@@ -120,6 +120,17 @@ impl Store {
     /// The onlooker's view of the bus.
     pub(crate) fn bus(&self) -> &Arc<dyn Bus> {
         &self.bus
+    }
+
+    /// Where the books of a Redis server of the case's own can be looked at.
+    pub(crate) fn redis_url(&self) -> Option<String> {
+        match &self.server {
+            Server::Redis { it } => Some(it.url()),
+            Server::None
+            | Server::Folder { .. }
+            | Server::RedisTls { .. }
+            | Server::Cluster { .. } => None,
+        }
     }
 
     /// Appends to the stream of the executions.

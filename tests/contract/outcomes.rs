@@ -1,7 +1,9 @@
 //! Outcomes, to the field.
 
 use chrono::{DateTime, Utc};
-use hothouse::bus::{Commit, DeadLetter, Delivery, EntryId, Lane, Lease, Output, Verdict};
+use hothouse::bus::{
+    Attempt, Commit, DeadLetter, Delivery, EntryId, Lane, Lease, Loss, Output, Verdict,
+};
 use hothouse::config::{PoisonedLane, RetryPolicy};
 use hothouse::event::{DetectedStack, Event, EventType, Extra, Fields, Id, decode, decode_json};
 use hothouse::failure::{ErrorType, Failure};
@@ -60,6 +62,7 @@ fn commit_with(
     let ended = Ended {
         group: "workers",
         delivery: delivery(attempt),
+        is_run: true,
         event,
         plugin: Some(PluginId {
             name: "p".into(),
@@ -258,6 +261,40 @@ fn every_retried_class_gets_three_retries_and_then_both_failed_event_and_dead_le
         let letter = done(&commit).1.expect("dead letter");
         assert_eq!((letter.attempts, letter.error_type), (4, error_type));
     }
+}
+
+#[test]
+fn a_run_is_told_of_though_an_earlier_one_that_was_given_back_had_its_number() {
+    let lost = Attempt {
+        attempt: 2,
+        at: now(),
+        error_type: ErrorType::HostError,
+        error_message: "nothing more was heard of the host".into(),
+        plugin: None,
+        lost: Some(Loss::InCompany),
+    };
+    let ends = |is_run| {
+        let ended = Ended {
+            group: "workers",
+            delivery: Delivery {
+                history: vec![lost.clone()],
+                ..delivery(2)
+            },
+            is_run,
+            event: started(),
+            plugin: None,
+            result: failure(ErrorType::Trap),
+            cost: None,
+            retry: &RetryPolicy::default(),
+        };
+        match conclude(ended, now()).expect("commit").verdict {
+            Verdict::Retry { history, .. } => history,
+            other => panic!("no retry: {other:?}"),
+        }
+    };
+    let told: Vec<ErrorType> = ends(true).iter().map(|run| run.error_type).collect();
+    assert_eq!(told, [ErrorType::HostError, ErrorType::Trap]);
+    assert_eq!(ends(false).len(), 1, "what was no run adds nothing");
 }
 
 #[test]

@@ -10,6 +10,7 @@ on_both_buses! {
     later_events_pass_a_failing_head_where_the_route_says_skip
     a_dead_letter_stops_its_lane_until_it_is_released_where_the_route_says_park
     a_head_that_waits_for_its_retry_is_run_at_once_or_skipped_by_an_operator
+    a_skip_ends_no_other_event_than_the_one_that_the_lane_waits_for
     what_is_done_to_a_lane_that_is_not_so_is_refused_with_what_to_do
 }
 
@@ -165,6 +166,23 @@ async fn a_head_that_waits_for_its_retry_is_run_at_once_or_skipped_by_an_operato
     assert_eq!(event_id, Some(id_of(&skipped[0]).as_bytes()));
     assert_eq!(letters[0].attempts(), 1);
     assert!(letters[0].message().contains("agreed with Kim"));
+}
+
+async fn a_skip_ends_no_other_event_than_the_one_that_the_lane_waits_for(site: Site) {
+    let _host = serve(&site, LONG, "block");
+    let (plan, events) = a_poisoned_lane(&site, "rejects-input").await;
+    shown(&site, &plan, "waiting").await;
+    // The same event, finished in another lane: what waits is a duplicate of it.
+    let mut again = started_in(&id(), "slow-echo-agent", json!({ "seq": 0 }));
+    again["event_id"] = events[0]["event_id"].clone();
+    site.publish(std::slice::from_ref(&again)).await;
+    site_outcome(&site, &again).await;
+    let skip = site.hothouse(&["lane", "skip", &plan]).await.exits(1);
+    assert!(skip.stderr.contains("nothing was skipped"), "{skip:#?}");
+    site.settled(AGENTS).await;
+    let order = [&again, &events[1], &events[2]].map(|event| id_of(event).to_owned());
+    assert_eq!(causes(&site).await, order);
+    assert_eq!(site.dead_letters(AGENTS).await.len(), 0);
 }
 
 /// What the host says of an event's outcome, once it is there.

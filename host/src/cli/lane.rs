@@ -156,10 +156,24 @@ async fn skip(
 ) -> anyhow::Result<ExitCode> {
     let (subscription, status) = one.find(config, bus).await?;
     let lane = &status.lane;
-    let stepped = bus.step_lane(&subscription, lane, LaneStep::Claim).await?;
+    let stepped = match bus.step_lane(&subscription, lane, LaneStep::Claim).await {
+        Ok(stepped) => stepped,
+        Err(error) => {
+            // Where only the answer was lost, the head is ours: it is not to wait for a lease.
+            let _ = bus.leave(&subscription).await;
+            return Err(error.into());
+        }
+    };
     let claimed = done(lane, stepped)?;
     let ended = match claimed {
-        Some(head) => give_up(&subscription, *head, reason, bus).await,
+        Some(head) if status.head == Some(head.lease.entry) => {
+            give_up(&subscription, *head, reason, bus).await
+        }
+        Some(head) => Err(anyhow!(
+            "lane {lane} has another head by now, {}, which goes on: nothing was skipped \
+             (`hothouse lane show {lane}`)",
+            head.lease.entry
+        )),
         None => Err(anyhow!(
             "nothing of lane {lane} is left to be run: it is free now"
         )),

@@ -80,6 +80,7 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Ended {
             group: "run",
             delivery: delivery(),
+            is_run: true,
             event,
             plugin: Some(plugin.id.clone()),
             result: run.result,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use hothouse::bus::{Subscription, Verdict};
 use hothouse::event::Id;
 
 use crate::driver::{attempt, done, release, retry};
@@ -141,4 +142,30 @@ pub(crate) async fn a_delay_beyond_all_bounds_is_a_long_one(store: Store) {
     let fetched = host.fetch(10).await;
     assert_eq!(fetched.deliveries.len(), 0);
     assert!(fetched.next_due.expect("it is due") > 1000 * AN_HOUR);
+}
+
+pub(crate) async fn a_host_is_lost_after_a_failure_that_left_no_history(store: Store) {
+    store.publish(vec![started(Id::random(), 0)]).await;
+    let group = Subscription {
+        lease: Duration::from_millis(100),
+        ..agent_workers()
+    };
+    let mut a = store.host("a", &group).await;
+    let mut b = store.host("b", &agent_workers()).await;
+    let head = a.take_one().await;
+    let mut failed = retry(&head, Duration::ZERO);
+    if let Verdict::Retry { history, .. } = &mut failed.verdict {
+        history.clear();
+    }
+    a.commit(vec![failed]).await.assert_applied();
+    a.take_one().await;
+    let taken = eventually("the entry moves to b", async || {
+        b.heartbeat().await;
+        b.take(10).await.pop()
+    })
+    .await;
+    let told: Vec<u32> = taken.history.iter().map(|run| run.attempt).collect();
+    assert_eq!((taken.attempt, told), (3, vec![2]));
+    b.commit(vec![done(&taken)]).await.assert_applied();
+    store.assert_at_rest(&agent_workers()).await;
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use hothouse::bus::{BusError, EntryId, Start, Subscription};
+use hothouse::bus::{BusError, EntryId, LaneStep, Start, Subscription};
 use hothouse::event::{Fields, Id};
 
 use super::{command, completed_count, join, publish, seqs};
-use crate::driver::{done, retry};
+use crate::driver::{done, retry, stop_lane};
 use crate::harness::RedisServer;
 use crate::harness::events::{EXECUTIONS, seq_of, started};
 use crate::store::{agent_workers, open_letter};
@@ -137,4 +137,57 @@ async fn an_entry_that_was_trimmed_before_its_turn_is_a_dead_letter() {
         .await
         .expect("status");
     assert_eq!((status.pending, status.parked, status.lanes), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn what_is_read_again_in_a_stopped_lane_is_counted_once() {
+    let server = RedisServer::start();
+    let mut host = join(&server, &agent_workers()).await;
+    let plan = Id::random();
+    publish(&host, (0..3).map(|n| started(plan, n)).collect()).await;
+    let head = host.take_one().await;
+    host.commit(vec![stop_lane(&head)]).await.assert_applied();
+    command::<()>(
+        &server,
+        &["XGROUP", "SETID", EXECUTIONS, "agent-workers", "0"],
+    )
+    .await;
+    assert_eq!(host.take(10).await.len(), 0);
+    // Another lane with one entry that waits is at the limit.
+    let other = Id::random();
+    publish(&host, (0..2).map(|n| started(other, n)).collect()).await;
+    assert_eq!(host.take(10).await.len(), 1);
+    let limited = Subscription {
+        parked_limit: 1,
+        ..agent_workers()
+    };
+    let fetched = host.bus.fetch(&limited, 10).await.expect("fetch");
+    assert!(fetched.full, "{fetched:?}");
+}
+
+#[tokio::test]
+async fn a_lane_stays_stopped_where_its_group_is_deleted() {
+    let server = RedisServer::start();
+    let mut host = join(&server, &agent_workers()).await;
+    let plan = Id::random();
+    publish(&host, (0..3).map(|n| started(plan, n)).collect()).await;
+    let head = host.take_one().await;
+    host.commit(vec![stop_lane(&head)]).await.assert_applied();
+    command::<()>(&server, &["XGROUP", "DESTROY", EXECUTIONS, "agent-workers"]).await;
+    publish(&host, vec![started(plan, 3)]).await;
+    host.bus.join(&agent_workers()).await.expect("join again");
+    assert_eq!(host.take(10).await.len(), 0);
+    let lane = &head.lease.lane;
+    host.step(lane, LaneStep::Release).await;
+    assert_eq!(seqs(&host.finish_all().await), [1, 2, 3]);
+    let status = host.bus.status(EXECUTIONS, "agent-workers").await;
+    let status = status.expect("status");
+    let left = (status.stopped, status.parked, status.lanes);
+    assert_eq!(left, (0, 0, 0));
+    let limited = Subscription {
+        parked_limit: 1,
+        ..agent_workers()
+    };
+    let fetched = host.bus.fetch(&limited, 0).await.expect("fetch");
+    assert!(!fetched.full, "nothing is held back, and nothing waits");
 }

@@ -56,8 +56,9 @@ if room > 0 and full == 0 and has_budget() then
       local lane = type(kind) == 'string' and aggregate(data, types[kind]) or '!' .. id
       local busy = redis.call('HGET', LANES, lane)
       if busy and busy ~= 'aside' then
-        redis.call('ZADD', WAIT, 0, waiting(lane, id))
-        if string.sub(busy, 1, 8) == 'stopped|' then
+        -- Where somebody set the group back, it may wait there already.
+        local added = redis.call('ZADD', WAIT, 0, waiting(lane, id))
+        if added == 1 and string.sub(busy, 1, 8) == 'stopped|' then
           redis.call('HINCRBY', META, 'held_back', 1)
         end
       elseif not has_budget() then
