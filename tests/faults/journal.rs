@@ -55,6 +55,8 @@ pub(crate) type Millis = i64;
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     book: Mutex<Book>,
+    /// The event_ids of the audit's outcomes that a reader saw.
+    audited: Mutex<BTreeSet<String>>,
 }
 
 /// What stands in a journal at one time.
@@ -70,6 +72,37 @@ pub(crate) struct Book {
     pub(crate) losses: Vec<Millis>,
     /// The server's list of what is pending is gone: up to here it says nothing.
     pub(crate) forgotten: EntryId,
+    /// What asks for a retry lets the later events of its lane pass meanwhile.
+    pub(crate) skips: bool,
+}
+
+impl Book {
+    /// Of an event, whichever time it runs.
+    pub(crate) fn sent(&self, event: &str) -> Option<&Sent> {
+        self.sent.get(event_id(event))
+    }
+}
+
+/// An event that runs again after a requeue counts as one of its own: its event_id and, where
+/// it was requeued, `#` and how often.
+pub(crate) fn name(event_id: &str, generation: u64) -> String {
+    match generation {
+        0 => event_id.to_owned(),
+        _ => format!("{event_id}#{generation}"),
+    }
+}
+
+/// The part of a name that stays.
+fn event_id(name: &str) -> &str {
+    name.split_once('#').map_or(name, |(event_id, _)| event_id)
+}
+
+/// The name of the time after.
+pub(crate) fn next(name: &str) -> String {
+    let generation = name
+        .split_once('#')
+        .map_or(0, |(_, generation)| generation.parse().unwrap_or(0));
+    self::name(event_id(name), generation + 1)
 }
 
 impl Journal {
@@ -99,12 +132,34 @@ impl Journal {
         self.book().losses.push(now());
     }
 
+    pub(crate) fn skips(&self, skips: bool) {
+        self.book().skips = skips;
+    }
+
     pub(crate) fn forgot(&self, up_to: EntryId) {
         self.book().forgotten = up_to;
     }
 
+    pub(crate) fn saw_audited(&self, outcome: &str) {
+        self.audited
+            .lock()
+            .expect("the journal")
+            .insert(outcome.to_owned());
+    }
+
     pub(crate) fn read(&self) -> Book {
         self.book().clone()
+    }
+
+    /// The book for the group that answers every event at once, whatever it is.
+    pub(crate) fn read_audit(&self) -> Book {
+        let mut book = self.read();
+        book.seen = self.audited.lock().expect("the journal").clone();
+        book.forgotten = EntryId::ZERO;
+        for sent in book.sent.values_mut() {
+            sent.kind = Kind::Echo;
+        }
+        book
     }
 
     fn book(&self) -> std::sync::MutexGuard<'_, Book> {

@@ -11,7 +11,7 @@ impl Check<'_> {
         let mut lanes: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
         let mut last: BTreeMap<&str, &Run> = BTreeMap::new();
         for run in self.logs.values().flat_map(|log| &log.runs) {
-            if let Some(sent) = self.book.sent.get(&run.event_id) {
+            if let Some(sent) = self.book.sent(&run.event_id) {
                 lanes.entry(&sent.lane).or_default().push(run);
             }
             let outcome = self.outcomes.get(run.event_id.as_str());

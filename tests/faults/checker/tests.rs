@@ -69,6 +69,7 @@ impl World {
     fn run(&mut self, event_id: &str, attempt: u64, host: &str, begin: i64, end: Option<i64>) {
         self.logs.get_mut(host).expect("a host").runs.push(Run {
             event_id: event_id.into(),
+            audit: false,
             attempt,
             host: host.into(),
             begin,

@@ -3,11 +3,23 @@
 use tokio::time::Duration;
 
 use super::scenarios;
-use crate::fault::Fault::{FreezeHost, HostJoins, HostLeaves, KillAllHosts, KillHost};
+use crate::fault::Fault::{
+    CutAll, FillRedis, FreezeHost, HostJoins, HostLeaves, KillAllHosts, KillHost, KillRedis,
+};
 use crate::fault::Moment;
 use crate::stage::{LEASE, Setup, Stage};
 
 scenarios! {
+    every_guarantee_holds_while_streams_are_trimmed_lanes_skip_and_letters_are_requeued (
+        trims: true, audits: true, skips: true, requeues: true
+    ) [
+        KillHost(Moment::AfterCommit),
+        FreezeHost(LEASE * 2),
+        KillRedis(Duration::ZERO),
+        FillRedis(Duration::from_secs(1)),
+        CutAll,
+        KillAllHosts,
+    ]
     what_a_host_held_moves_on_when_it_dies_before_and_after_the_reply_to_its_fetch [
         KillHost(Moment::BeforeFetchReply),
         KillHost(Moment::AfterFetchReply),
