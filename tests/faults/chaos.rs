@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant};
 use crate::fault::{Fault, pause};
 use crate::load::Plan;
 use crate::rng::Rng;
-use crate::stage::{Fsync, Setup, Stage};
+use crate::stage::{Fsync, LEASE, Setup, Stage};
 
 const SEED: u64 = 20_240_116;
 const SECONDS: u64 = 35;
@@ -51,6 +51,7 @@ async fn play(seed: u64, during: Duration) {
     let setup = Setup {
         seed: rng.next(),
         hosts,
+        lease: LEASE,
         fsync: match always {
             true => Fsync::Always,
             false => Fsync::EverySec,

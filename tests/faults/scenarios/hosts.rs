@@ -1,5 +1,7 @@
 //! Hosts that die, freeze, join and leave.
 
+use std::collections::BTreeMap;
+
 use tokio::time::Duration;
 
 use super::scenarios;
@@ -7,6 +9,7 @@ use crate::fault::Fault::{
     CutAll, FillRedis, FreezeHost, HostJoins, HostLeaves, KillAllHosts, KillHost, KillRedis,
 };
 use crate::fault::Moment;
+use crate::journal::Millis;
 use crate::stage::{LEASE, Setup, Stage};
 
 scenarios! {
@@ -61,5 +64,48 @@ async fn a_host_that_wakes_after_its_lease_is_refused_and_says_so() {
     stage.runs(&events[0], 2).await;
     stage.hosts[first].process.signal("CONT");
     stage.hosts[first].process.logs(&["superseded"]).await;
+    stage.assert_rests().await;
+}
+
+/// As in the shipped configuration.
+const DEFAULT_LEASE: Duration = Duration::from_secs(10);
+
+/// Far more than it takes where the machine has time: the figure is what is printed.
+const SLOW_MACHINE: Duration = Duration::from_secs(30);
+
+/// Prints how long after the death of their host its events run on another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_host_ran_runs_on_another_one_soon_after_the_lease() {
+    let setup = Setup {
+        lease: DEFAULT_LEASE,
+        ..Setup::new("what_a_dead_host_ran_runs_on_another_one_soon_after_the_lease")
+    };
+    let mut stage = Stage::open(setup).await;
+    let mut events = Vec::new();
+    for _ in 0..4 {
+        events.extend(stage.publish(&LONG[..1]).await);
+    }
+    let mut holders = BTreeMap::new();
+    for event in &events {
+        holders.insert(event.clone(), stage.runs(event, 1).await);
+    }
+    let dead = holders[&events[0]];
+    stage.kill_host(dead);
+    let killed = chrono::Utc::now().timestamp_millis();
+    for event in events.iter().filter(|event| holders[*event] == dead) {
+        stage.runs(event, 2).await;
+    }
+    let next: Vec<Millis> = stage
+        .all_runs()
+        .into_iter()
+        .filter(|run| run.attempt == 2)
+        .map(|run| run.begin - killed)
+        .collect();
+    let slowest = next.iter().max().expect("it ran something");
+    eprintln!(
+        "{} events of a dead host ran again after {next:?} ms, with a lease of {DEFAULT_LEASE:?}",
+        next.len()
+    );
+    assert!(*slowest < (DEFAULT_LEASE + SLOW_MACHINE).as_millis() as Millis);
     stage.assert_rests().await;
 }

@@ -9,7 +9,7 @@ use super::{BETWEEN_LOOKS, Stage};
 use crate::checker::{self, Violation};
 use crate::harness::{DEADLINE, eventually};
 use crate::journal::Kind;
-use crate::runs;
+use crate::runs::{self, Run};
 use crate::snapshot::Outcome;
 
 impl Stage {
@@ -140,6 +140,12 @@ impl Stage {
             violations.len(),
             shown.join("\n")
         );
+    }
+
+    /// The runs of the first group by all hosts.
+    pub(crate) fn all_runs(&self) -> Vec<Run> {
+        let logs = self.logs(false).into_values();
+        logs.flat_map(|log| log.runs).collect()
     }
 
     /// What all hosts logged of one of the groups, by file.

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tokio::time::Duration;
+
 use crate::harness::guests;
 use crate::runs::AUDITOR;
 use crate::snapshot::AUDIT;
@@ -20,6 +22,7 @@ pub(crate) enum Fsync {
 pub(crate) struct Setup {
     pub(crate) seed: u64,
     pub(crate) hosts: usize,
+    pub(crate) lease: Duration,
     pub(crate) fsync: Fsync,
     pub(crate) replica: bool,
     /// Redis answers while it loads its data, and takes its time over that.
@@ -44,6 +47,7 @@ impl Setup {
         Self {
             seed: 1,
             hosts: 3,
+            lease: LEASE,
             fsync: Fsync::Always,
             replica: false,
             slow_to_load: false,
@@ -60,7 +64,7 @@ impl Setup {
     pub(super) fn configure(&self, folder: &Path) {
         let mut config = format!(
             "bus = \"redis://127.0.0.1:1\"\n[host]\nlease_ms = {}\nslots = 8\nin_flight = 8\n",
-            LEASE.as_millis()
+            self.lease.as_millis()
         );
         if self.trims {
             config += "[trim]\nkeep = 50\nevery_s = 1\n";
