@@ -1,6 +1,6 @@
 //! What the producer was promised and what a reader saw.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use hothouse::bus::EntryId;
@@ -56,7 +56,7 @@ pub(crate) type Millis = i64;
 pub(crate) struct Journal {
     book: Mutex<Book>,
     /// The event_ids of the audit's outcomes that a reader saw.
-    audited: Mutex<BTreeSet<String>>,
+    audited: Mutex<BTreeMap<String, EntryId>>,
 }
 
 /// What stands in a journal at one time.
@@ -64,8 +64,8 @@ pub(crate) struct Journal {
 pub(crate) struct Book {
     /// By event_id.
     pub(crate) sent: BTreeMap<String, Sent>,
-    /// The event_ids of outcomes that a reader saw.
-    pub(crate) seen: BTreeSet<String>,
+    /// The event_ids of outcomes that a reader saw, and where they stood.
+    pub(crate) seen: BTreeMap<String, EntryId>,
     /// When attempts may have been used up by a host's death, or a lease that ran out.
     pub(crate) crashes: Vec<Millis>,
     /// When Redis may have lost the last of what it acknowledged.
@@ -120,8 +120,8 @@ impl Journal {
     }
 
     /// A reader saw an outcome.
-    pub(crate) fn saw(&self, outcome: &str) {
-        self.book().seen.insert(outcome.to_owned());
+    pub(crate) fn saw(&self, outcome: &str, entry: EntryId) {
+        self.book().seen.insert(outcome.to_owned(), entry);
     }
 
     pub(crate) fn crashed(&self) {
@@ -140,11 +140,9 @@ impl Journal {
         self.book().forgotten = up_to;
     }
 
-    pub(crate) fn saw_audited(&self, outcome: &str) {
-        self.audited
-            .lock()
-            .expect("the journal")
-            .insert(outcome.to_owned());
+    pub(crate) fn saw_audited(&self, outcome: &str, entry: EntryId) {
+        let mut audited = self.audited.lock().expect("the journal");
+        audited.insert(outcome.to_owned(), entry);
     }
 
     pub(crate) fn read(&self) -> Book {

@@ -148,7 +148,7 @@ impl Stage {
     pub(crate) async fn look(&self) -> Snapshot {
         let snapshot = self.look_at(GROUP).await;
         for outcome in &snapshot.outcomes {
-            self.journal.saw(&outcome.event_id);
+            self.journal.saw(&outcome.event_id, outcome.entry);
         }
         snapshot
     }
@@ -157,7 +157,7 @@ impl Stage {
     async fn look_at_audit(&self) -> Snapshot {
         let snapshot = self.look_at(AUDIT).await;
         for outcome in &snapshot.outcomes {
-            self.journal.saw_audited(&outcome.event_id);
+            self.journal.saw_audited(&outcome.event_id, outcome.entry);
         }
         snapshot
     }

@@ -142,10 +142,13 @@ fn what_was_acknowledged_or_seen_and_is_gone_is_noticed_unless_redis_may_lose_it
     let mut world = World::new();
     world.snapshot.inputs.pop();
     world.snapshot.outcomes.pop();
-    world.book.seen.insert("outcome of two".into());
+    world.book.seen.insert("outcome of two".into(), at(131));
     assert_eq!(world.broken(), [Rule::NothingLost, Rule::NothingLost]);
-    world.book.losses.push(115);
+    world.book.losses.push(135);
     assert_eq!(world.broken(), []);
+    // What is that old was on the disk.
+    world.book.losses[0] = 1_000_000;
+    assert_eq!(world.broken(), [Rule::NothingLost, Rule::NothingLost]);
 }
 
 #[test]
@@ -201,4 +204,59 @@ fn books_that_are_not_empty_at_rest_are_noticed() {
     let mut world = World::new();
     world.snapshot.books.insert("lanes", 1);
     assert_eq!(world.broken(), [Rule::Rest]);
+}
+
+#[test]
+fn a_trimmed_event_must_be_finished() {
+    let mut world = World::new();
+    world.snapshot.trimmed.insert(at(100));
+    assert_eq!(world.broken(), []);
+    world.snapshot.pending.insert(at(100));
+    assert_eq!(world.broken(), [Rule::Trim, Rule::Rest]);
+    let mut world = World::new();
+    world.snapshot.trimmed.insert(at(101));
+    world.snapshot.outcomes.pop();
+    assert!(world.broken().contains(&Rule::Trim));
+}
+
+#[test]
+fn a_requeued_event_has_one_more_outcome_at_the_end_of_its_lane_and_its_letter_is_gone() {
+    let mut world = World::new();
+    world.event("three", 3, Kind::OutOfFuel, 102);
+    world.outcome("three", 140, Some("out_of_fuel"), 1);
+    world.dead_letter("three", "out_of_fuel", 1);
+    world.snapshot.inputs.push((at(150), "three#1".into()));
+    assert_eq!(
+        world.broken(),
+        [Rule::NothingAstray, Rule::DeadLetters, Rule::Rest]
+    );
+    world.snapshot.dead_letters.clear();
+    world.outcome("three#1", 160, Some("out_of_fuel"), 1);
+    world.dead_letter("three#1", "out_of_fuel", 1);
+    assert_eq!(world.broken(), []);
+    world.outcome("three#1", 170, Some("out_of_fuel"), 1);
+    assert!(world.broken().contains(&Rule::OneOutcome));
+}
+
+#[test]
+fn what_goes_aside_may_be_passed_and_nothing_else() {
+    let mut world = World::new();
+    world.book.skips = true;
+    world.book.sent.get_mut("one").expect("it is there").kind = Kind::RetryOnce;
+    for attempts in [2, 1] {
+        let outcome = &mut world.snapshot.outcomes[usize::from(attempts == 1)];
+        outcome.attempts = attempts;
+        outcome.retry_count = attempts - 1;
+    }
+    world.snapshot.outcomes.swap(0, 1);
+    assert_eq!(world.broken(), []);
+    world.book.skips = false;
+    assert_eq!(world.broken(), [Rule::Order]);
+    // It must have been the head first.
+    let mut world = World::new();
+    world.book.skips = true;
+    let two = world.book.sent.get_mut("two").expect("it is there");
+    two.kind = Kind::GivesUp;
+    world.snapshot.outcomes.swap(0, 1);
+    assert!(world.broken().contains(&Rule::Order));
 }
