@@ -8,6 +8,7 @@ use std::env;
 use tokio::time::{Duration, Instant};
 
 use crate::fault::{Fault, pause};
+use crate::journal::Poisoned;
 use crate::load::Plan;
 use crate::rng::Rng;
 use crate::stage::{Fsync, LEASE, Setup, Stage};
@@ -59,7 +60,11 @@ async fn play(seed: u64, during: Duration) {
         replica,
         trims: always && !replica,
         audits: rng.one_in(2),
-        skips: rng.one_in(2),
+        poisoned: match rng.among(0..4) {
+            0 | 1 => Poisoned::Block,
+            2 => Poisoned::Skip,
+            _ => Poisoned::Park,
+        },
         requeues: rng.one_in(2),
         slow_to_load: false,
         mutant: None,

@@ -28,6 +28,8 @@ pub(crate) enum Rule {
     Attempts,
     /// What was trimmed was finished.
     Trim,
+    /// A lane that a dead letter stopped rests until it is released.
+    Park,
     /// At rest every input has its outcome and the books are empty.
     Rest,
 }

@@ -19,6 +19,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether it goes by the route whose `poisoned_lane` a stage chooses.
+    pub(crate) fn retries(self) -> bool {
+        match self {
+            Self::RetryOnce | Self::GivesUp => true,
+            Self::Echo | Self::OutOfFuel => false,
+        }
+    }
+
     /// Runs that it takes where nothing else happens.
     pub(crate) fn runs(self) -> u64 {
         match self {
@@ -34,6 +42,25 @@ impl Kind {
             Self::Echo | Self::RetryOnce => None,
             Self::GivesUp => Some("retryable_error"),
             Self::OutOfFuel => Some("out_of_fuel"),
+        }
+    }
+}
+
+/// A route's `poisoned_lane`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Poisoned {
+    #[default]
+    Block,
+    Skip,
+    Park,
+}
+
+impl Poisoned {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Skip => "skip",
+            Self::Park => "park",
         }
     }
 }
@@ -72,8 +99,10 @@ pub(crate) struct Book {
     pub(crate) losses: Vec<Millis>,
     /// The server's list of what is pending is gone: up to here it says nothing.
     pub(crate) forgotten: EntryId,
-    /// What asks for a retry lets the later events of its lane pass meanwhile.
-    pub(crate) skips: bool,
+    /// What an event that asks for a retry does to the later ones of its lane.
+    pub(crate) poisoned: Poisoned,
+    /// When an operator was about to release which lane.
+    pub(crate) releases: Vec<(String, Millis)>,
 }
 
 impl Book {
@@ -132,8 +161,13 @@ impl Journal {
         self.book().losses.push(now());
     }
 
-    pub(crate) fn skips(&self, skips: bool) {
-        self.book().skips = skips;
+    pub(crate) fn poisoned(&self, poisoned: Poisoned) {
+        self.book().poisoned = poisoned;
+    }
+
+    /// An operator is about to release a lane.
+    pub(crate) fn releasing(&self, lane: &str) {
+        self.book().releases.push((lane.to_owned(), now()));
     }
 
     pub(crate) fn forgot(&self, up_to: EntryId) {

@@ -14,13 +14,13 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Duration, Instant, sleep};
 
 pub(crate) use self::hosts::Member;
-use self::operator::Operator;
+use self::operator::{Duty, Operator};
 pub(crate) use self::servers::Remedy;
 use self::servers::Replica;
 pub(crate) use self::setup::{Fsync, Setup};
 use crate::archive::Archive;
 use crate::harness::{DEADLINE, RedisServer};
-use crate::journal::{Journal, Kind};
+use crate::journal::{Journal, Kind, Poisoned};
 use crate::load::{self, Event, Load, Plan};
 use crate::redis_side::connect;
 use crate::rng::Rng;
@@ -48,7 +48,8 @@ pub(crate) struct Stage {
     pub(crate) inflicted: usize,
     replica: Option<Replica>,
     recoveries: Vec<Duration>,
-    operator: Option<Operator>,
+    requeuer: Option<Operator>,
+    releaser: Option<Operator>,
     archive: Option<Archive>,
     /// The port of the server that counts.
     primary: watch::Sender<u16>,
@@ -80,7 +81,8 @@ impl Stage {
             replica: None,
             recoveries: Vec::new(),
             load: None,
-            operator: None,
+            requeuer: None,
+            releaser: None,
             archive: None,
             inflicted: 0,
             folder: TempDir::new().expect("a folder"),
@@ -88,7 +90,10 @@ impl Stage {
             _place: place,
         };
         stage.setup.configure(stage.folder.path());
-        stage.journal.skips(stage.setup.skips);
+        stage.journal.poisoned(stage.setup.poisoned);
+        if stage.setup.poisoned == Poisoned::Park {
+            stage.releaser = Some(stage.operator(Duty::Release));
+        }
         if stage.setup.trims {
             stage.archive = Some(Archive::open(stage.port()).await);
         }
@@ -120,9 +125,14 @@ impl Stage {
         let rng = self.rng.fork();
         self.load = Some(Load::start(plan, rng, journal, self.primary.subscribe()));
         if self.setup.requeues {
-            let folder = self.folder.path().to_owned();
-            self.operator = Some(Operator::start(folder, self.primary.subscribe()));
+            self.requeuer = Some(self.operator(Duty::Requeue));
         }
+    }
+
+    fn operator(&self, duty: Duty) -> Operator {
+        let folder = self.folder.path().to_owned();
+        let journal = Arc::clone(&self.journal);
+        Operator::start(duty, folder, self.primary.subscribe(), journal)
     }
 
     /// Appends echoes of one lane that run for so long each; gives their event_ids.

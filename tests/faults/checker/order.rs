@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Check, Rule};
-use crate::journal::Kind;
+use crate::journal::Poisoned;
 
 /// The events of a lane.
 #[derive(Default)]
@@ -46,11 +46,10 @@ impl Check<'_> {
 
     fn place<'a>(&'a self, event: &'a str) -> Option<(&'a str, Place<'a>)> {
         let sent = self.book.sent(event)?;
-        let retried = matches!(sent.kind, Kind::RetryOnce | Kind::GivesUp);
         let place = Place {
             event,
             seq: sent.seq,
-            aside: self.book.skips && retried,
+            aside: self.book.poisoned == Poisoned::Skip && sent.kind.retries(),
         };
         Some((&sent.lane, place))
     }

@@ -1,7 +1,7 @@
 //! Each rule, broken by hand.
 
 use super::*;
-use crate::journal::{Kind, Sent};
+use crate::journal::{Kind, Poisoned, Sent};
 use crate::runs::Run;
 use crate::snapshot::{DeadLetter, Snapshot};
 
@@ -241,7 +241,7 @@ fn a_requeued_event_has_one_more_outcome_at_the_end_of_its_lane_and_its_letter_i
 #[test]
 fn what_goes_aside_may_be_passed_and_nothing_else() {
     let mut world = World::new();
-    world.book.skips = true;
+    world.book.poisoned = Poisoned::Skip;
     world.book.sent.get_mut("one").expect("it is there").kind = Kind::RetryOnce;
     for attempts in [2, 1] {
         let outcome = &mut world.snapshot.outcomes[usize::from(attempts == 1)];
@@ -250,13 +250,29 @@ fn what_goes_aside_may_be_passed_and_nothing_else() {
     }
     world.snapshot.outcomes.swap(0, 1);
     assert_eq!(world.broken(), []);
-    world.book.skips = false;
+    world.book.poisoned = Poisoned::Block;
     assert_eq!(world.broken(), [Rule::Order]);
     // It must have been the head first.
     let mut world = World::new();
-    world.book.skips = true;
+    world.book.poisoned = Poisoned::Skip;
     let two = world.book.sent.get_mut("two").expect("it is there");
     two.kind = Kind::GivesUp;
     world.snapshot.outcomes.swap(0, 1);
     assert!(world.broken().contains(&Rule::Order));
+}
+
+#[test]
+fn a_run_in_a_stopped_lane_is_noticed() {
+    let mut world = World::new();
+    world.book.poisoned = Poisoned::Park;
+    world.event("zero", 0, Kind::GivesUp, 99);
+    world.snapshot.inputs.rotate_right(1);
+    world.outcome("zero", 105, Some("retryable_error"), 4);
+    world.snapshot.outcomes.rotate_right(1);
+    world.dead_letter("zero", "retryable_error", 4);
+    assert_eq!(world.broken(), [Rule::Park, Rule::Park]);
+    world.book.releases.push(("lane".into(), 111));
+    assert_eq!(world.broken(), [Rule::Park]);
+    world.book.releases[0].1 = 107;
+    assert_eq!(world.broken(), []);
 }

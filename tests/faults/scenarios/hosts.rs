@@ -9,12 +9,12 @@ use crate::fault::Fault::{
     CutAll, FillRedis, FreezeHost, HostJoins, HostLeaves, KillAllHosts, KillHost, KillRedis,
 };
 use crate::fault::Moment;
-use crate::journal::Millis;
+use crate::journal::{Millis, Poisoned};
 use crate::stage::{LEASE, Setup, Stage};
 
 scenarios! {
     every_guarantee_holds_while_streams_are_trimmed_lanes_skip_and_letters_are_requeued (
-        trims: true, audits: true, skips: true, requeues: true
+        trims: true, audits: true, poisoned: Poisoned::Skip, requeues: true
     ) [
         KillHost(Moment::AfterCommit),
         FreezeHost(LEASE * 2),
@@ -22,6 +22,14 @@ scenarios! {
         FillRedis(Duration::from_secs(1)),
         CutAll,
         KillAllHosts,
+    ]
+    a_lane_that_a_dead_letter_stopped_rests_until_it_is_released_whatever_goes_wrong (
+        poisoned: Poisoned::Park, requeues: true
+    ) [
+        KillHost(Moment::AfterCommit),
+        FreezeHost(LEASE * 2),
+        KillRedis(Duration::ZERO),
+        KillHost(Moment::BeforeCommit),
     ]
     what_a_host_held_moves_on_when_it_dies_before_and_after_the_reply_to_its_fetch [
         KillHost(Moment::BeforeFetchReply),

@@ -8,7 +8,7 @@ use tokio::time::{Duration, Instant, sleep};
 use super::{BETWEEN_LOOKS, Stage};
 use crate::checker::{self, Violation};
 use crate::harness::{DEADLINE, eventually};
-use crate::journal::Kind;
+use crate::journal::{Kind, Poisoned};
 use crate::runs::{self, Run};
 use crate::snapshot::Outcome;
 
@@ -33,6 +33,18 @@ impl Stage {
         if self.setup.audits {
             self.assert_audit_rests().await;
         }
+        // What is asked of runs is read from the hosts' logs: it must be there.
+        let by_runs = |outcome: &&Outcome| outcome.error_type != "host_error";
+        let outcomes = snapshot.outcomes.iter().filter(by_runs).count();
+        let runs = self.all_runs().len();
+        assert!(
+            runs >= outcomes,
+            "{runs} runs in the logs, and {outcomes} outcomes"
+        );
+        if self.setup.poisoned == Poisoned::Park {
+            let releases = self.journal.read().releases;
+            assert!(!releases.is_empty(), "no lane was released");
+        }
         if self.setup.trims {
             assert!(!snapshot.trimmed.is_empty(), "nothing was trimmed");
         }
@@ -56,9 +68,9 @@ impl Stage {
             load.stop().await;
             self.tell("the producer stopped");
         }
-        if let Some(operator) = self.operator.take() {
+        if let Some(operator) = self.requeuer.take() {
             operator.stop().await;
-            self.tell("the operator stopped");
+            self.tell("nothing is requeued any more");
         }
         let mut last = (0, 0);
         let mut since = Instant::now();
@@ -69,7 +81,9 @@ impl Stage {
             if state != last {
                 (last, since) = (state, Instant::now());
             }
-            if snapshot.is_quiet() || since.elapsed() > patience {
+            // A lane may be stopped that has nothing to do.
+            let stopped = self.releaser.is_some() && snapshot.books["lanes"] > 0;
+            if (snapshot.is_quiet() && !stopped) || since.elapsed() > patience {
                 return checker::at_rest(&book, &snapshot, &self.logs(false));
             }
             sleep(BETWEEN_LOOKS).await;

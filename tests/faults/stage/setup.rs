@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tokio::time::Duration;
 
 use crate::harness::guests;
+use crate::journal::Poisoned;
 use crate::runs::AUDITOR;
 use crate::snapshot::AUDIT;
 use crate::stage::LEASE;
@@ -33,8 +34,8 @@ pub(crate) struct Setup {
     pub(crate) trims: bool,
     /// A second group answers every event of the stream.
     pub(crate) audits: bool,
-    /// While an event waits for a retry, the later ones of its lane pass.
-    pub(crate) skips: bool,
+    /// What an event that asks for a retry does to the later ones of its lane.
+    pub(crate) poisoned: Poisoned,
     /// An operator requeues dead letters all the time.
     pub(crate) requeues: bool,
     /// How it is run again.
@@ -54,7 +55,7 @@ impl Setup {
             mutant: None,
             trims: false,
             audits: false,
-            skips: false,
+            poisoned: Poisoned::Block,
             requeues: false,
             rerun: format!("cargo xtask test -- -p hothouse --test faults -- {scenario}"),
         }
@@ -76,8 +77,8 @@ impl Setup {
             };
             config += &plugin(folder, guest, guest, more);
             config += &route(guest, guest);
-            if self.skips && guest == "asks-for-retry" {
-                config += "poisoned_lane = \"skip\"\n";
+            if guest == "asks-for-retry" {
+                config += &format!("poisoned_lane = \"{}\"\n", self.poisoned.name());
             }
         }
         if self.audits {
