@@ -143,8 +143,8 @@ impl Pipeline {
     /// One run in the sandbox, or why there was none.
     async fn call(&self, plugin: &Plugin, event: &Event, attempt: u32) -> Result<Run, Failure> {
         let repository = self.repository(plugin, event)?;
-        let event_id = event.envelope.event_id;
-        tracing::debug!(%event_id, plugin = plugin.label, attempt, "run begins");
+        let (event_id, generation) = (event.envelope.event_id, event.envelope.generation);
+        tracing::debug!(%event_id, generation, plugin = plugin.label, attempt, "run begins");
         Ok(plugin.call(event, attempt, repository.as_deref()).await)
     }
 

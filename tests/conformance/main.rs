@@ -121,6 +121,7 @@ conformance! {
         figures::dead_letters_come_in_pages,
         figures::reading_stops_while_too_much_waits_and_goes_on_after,
         requeues::a_requeued_event_runs_once_however_often_it_is_requeued,
+        requeues::a_late_copy_does_not_run_in_the_place_of_the_requeued_event,
         requeues::the_hosts_records_are_cleared_whatever_window_the_caller_knows_of,
         requeues::a_requeue_tells_the_new_entry_and_its_generation,
         requeues::a_requeued_event_takes_the_end_of_its_lane,

@@ -97,14 +97,25 @@ impl Fault {
         }
     }
 
-    /// Lets it happen, and puts right what a fault leaves broken.
-    pub(crate) async fn inflict(self, stage: &mut Stage) {
+    /// Lets it happen, and puts right what a fault leaves broken. False where the call that it
+    /// waits for never came, and it did nothing or something else.
+    pub(crate) async fn inflict(self, stage: &mut Stage) -> bool {
+        let took_place = self.happens(stage).await;
+        stage.inflicted += usize::from(took_place);
+        if !took_place {
+            stage.tell(format!("{self:?} found nothing to disturb"));
+        }
+        took_place
+    }
+
+    async fn happens(self, stage: &mut Stage) -> bool {
+        let mut took_place = true;
         let at = stage.any_host();
         let number = stage.hosts[at].number;
         stage.tell(format!("host {number} or Redis: {self:?}"));
         match self {
             Self::KillHost(moment) => {
-                kill_host(stage, at, moment).await;
+                took_place = kill_host(stage, at, moment).await;
                 stage.replace_host(at).await;
             }
             Self::KillAllHosts => {
@@ -126,7 +137,8 @@ impl Fault {
             Self::HostLeaves => stage.dismiss(at).await,
             Self::Catch(call, side, act, pass) => {
                 let mut trap = stage.hosts[at].proxy.trap(call, side, pass, act);
-                if trap.sprung_soon(NO_SUCH_CALL).await {
+                took_place = trap.sprung_soon(NO_SUCH_CALL).await;
+                if took_place {
                     stage.tell("caught");
                     // What hangs is found out by the host's own time-out.
                     match act {
@@ -175,6 +187,7 @@ impl Fault {
             Self::DestroyGroup => stage.destroy_group().await,
             Self::FailOver(lag) => stage.fail_over(lag).await,
         }
+        took_place
     }
 }
 
@@ -223,8 +236,8 @@ fn remedy(rng: &mut Rng) -> Remedy {
     }
 }
 
-/// Kills a host at a moment of its work; at any, where the moment does not come.
-async fn kill_host(stage: &mut Stage, at: usize, moment: Moment) {
+/// Kills a host at a moment of its work; at any, where the moment does not come: then false.
+async fn kill_host(stage: &mut Stage, at: usize, moment: Moment) -> bool {
     let trap = |call, side, act| stage.hosts[at].proxy.trap(call, side, 0, act);
     let mut trap = match moment {
         Moment::BeforeFetchReply => trap(Call::Fetch, Side::Reply, Act::Hold),
@@ -232,13 +245,14 @@ async fn kill_host(stage: &mut Stage, at: usize, moment: Moment) {
         Moment::BeforeCommit => trap(Call::Commit, Side::Request, Act::Hold),
         Moment::AfterCommit => trap(Call::Commit, Side::Reply, Act::Hold),
         Moment::MidHandler => {
-            stage.mid_run(at, NO_SUCH_CALL).await;
+            let came = stage.mid_run(at, NO_SUCH_CALL).await;
             stage.kill_host(at);
-            return;
+            return came;
         }
     };
-    trap.sprung_soon(NO_SUCH_CALL).await;
+    let came = trap.sprung_soon(NO_SUCH_CALL).await;
     stage.kill_host(at);
+    came
 }
 
 /// Longest time between two faults.

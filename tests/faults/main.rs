@@ -5,6 +5,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod archive;
 mod checker;
 mod fault;
 mod journal;

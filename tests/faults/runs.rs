@@ -7,12 +7,15 @@ use std::path::Path;
 use chrono::DateTime;
 use serde_json::Value;
 
-use crate::journal::Millis;
+use crate::journal::{Millis, name};
 
 /// A run of a handler, by the log of its host.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
+    /// See [`name`].
     pub(crate) event_id: String,
+    /// Whether it is the second group's.
+    pub(crate) audit: bool,
     pub(crate) attempt: u64,
     /// The file name of its host's log.
     pub(crate) host: String,
@@ -29,12 +32,26 @@ pub(crate) struct Log {
     pub(crate) superseded: Vec<String>,
 }
 
+/// The version label of the audit's plugin begins so.
+pub(crate) const AUDITOR: &str = "auditor";
+
+impl Log {
+    /// The runs of the audit, or of the other group.
+    pub(crate) fn of_audit(&self, audit: bool) -> Self {
+        let runs = self.runs.iter().filter(|run| run.audit == audit);
+        Self {
+            runs: runs.cloned().collect(),
+            superseded: self.superseded.clone(),
+        }
+    }
+}
+
 /// Reads a log of `serve --json`. The last line may be half a line.
 pub(crate) fn read(path: &Path) -> Log {
     let host = path.file_name().unwrap_or_default().to_string_lossy();
     let text = fs::read_to_string(path).expect("read a host's log");
     let mut log = Log::default();
-    let mut open: BTreeMap<(String, u64), usize> = BTreeMap::new();
+    let mut open: BTreeMap<(String, bool, u64), usize> = BTreeMap::new();
     for line in text.lines() {
         let Ok(line) = serde_json::from_str::<Value>(line) else {
             continue;
@@ -48,13 +65,17 @@ pub(crate) fn read(path: &Path) -> Log {
         };
         let event = || {
             let event_id = fields["event_id"].as_str().unwrap_or_default().to_owned();
-            (event_id, fields["attempt"].as_u64().unwrap_or(0))
+            let plugin = fields["plugin"].as_str().unwrap_or_default();
+            let attempt = fields["attempt"].as_u64().unwrap_or(0);
+            (event_id, plugin.starts_with(AUDITOR), attempt)
         };
         if message.starts_with("run begins") {
-            let (event_id, attempt) = event();
-            open.insert((event_id.clone(), attempt), log.runs.len());
+            let (event_id, audit, attempt) = event();
+            let generation = fields["generation"].as_u64().unwrap_or(0);
+            open.insert((event_id.clone(), audit, attempt), log.runs.len());
             log.runs.push(Run {
-                event_id,
+                event_id: name(&event_id, generation),
+                audit,
                 attempt,
                 host: host.clone().into_owned(),
                 begin: at(),

@@ -15,7 +15,10 @@ async fn play(setup: Setup, plan: Plan, faults: &[Fault]) -> Stage {
     stage.produce(plan);
     stage.flows(10).await;
     for fault in faults {
-        fault.inflict(&mut stage).await;
+        assert!(
+            fault.inflict(&mut stage).await,
+            "{fault:?} never took place"
+        );
         stage.recovers(&format!("{fault:?}")).await;
     }
     stage.assert_rests().await;

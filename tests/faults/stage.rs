@@ -1,12 +1,12 @@
 //! Where a scenario plays: a Redis, some hosts each behind a proxy of its own, a producer, and
 //! the books of what they did.
 
+mod checks;
 mod hosts;
+mod operator;
 mod servers;
+mod setup;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -14,16 +14,17 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Duration, Instant, sleep};
 
 pub(crate) use self::hosts::Member;
+use self::operator::{Duty, Operator};
 pub(crate) use self::servers::Remedy;
 use self::servers::Replica;
-use crate::checker::{self, Violation};
-use crate::harness::{DEADLINE, RedisServer, guests};
-use crate::journal::{Journal, Kind};
+pub(crate) use self::setup::{Fsync, Setup};
+use crate::archive::Archive;
+use crate::harness::{DEADLINE, RedisServer};
+use crate::journal::{Journal, Kind, Poisoned};
 use crate::load::{self, Event, Load, Plan};
 use crate::redis_side::connect;
 use crate::rng::Rng;
-use crate::runs;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{AUDIT, GROUP, Snapshot};
 use crate::story::Story;
 
 /// The lease of every host here.
@@ -35,43 +36,6 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// Each scenario has some processes: no more of them at a time than two cores carry.
 static PLACES: Semaphore = Semaphore::const_new(2);
 
-/// How Redis writes its AOF.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fsync {
-    Always,
-    EverySec,
-}
-
-/// What is played.
-#[derive(Debug, Clone)]
-pub(crate) struct Setup {
-    pub(crate) seed: u64,
-    pub(crate) hosts: usize,
-    pub(crate) fsync: Fsync,
-    pub(crate) replica: bool,
-    /// Redis answers while it loads its data, and takes its time over that.
-    pub(crate) slow_to_load: bool,
-    /// A build of the binary and the mutation that it is to have.
-    pub(crate) mutant: Option<(PathBuf, &'static str)>,
-    /// How it is run again.
-    pub(crate) rerun: String,
-}
-
-impl Setup {
-    /// Three hosts on a Redis that loses nothing.
-    pub(crate) fn new(scenario: &str) -> Self {
-        Self {
-            seed: 1,
-            hosts: 3,
-            fsync: Fsync::Always,
-            replica: false,
-            slow_to_load: false,
-            mutant: None,
-            rerun: format!("cargo xtask test -- -p hothouse --test faults -- {scenario}"),
-        }
-    }
-}
-
 pub(crate) struct Stage {
     pub(crate) setup: Setup,
     pub(crate) redis: RedisServer,
@@ -80,8 +44,13 @@ pub(crate) struct Stage {
     pub(crate) story: Arc<Story>,
     /// For what the scenario chooses.
     pub(crate) rng: Rng,
+    /// Faults that took place.
+    pub(crate) inflicted: usize,
     replica: Option<Replica>,
     recoveries: Vec<Duration>,
+    requeuer: Option<Operator>,
+    releaser: Option<Operator>,
+    archive: Option<Archive>,
     /// The port of the server that counts.
     primary: watch::Sender<u16>,
     load: Option<Load>,
@@ -112,11 +81,22 @@ impl Stage {
             replica: None,
             recoveries: Vec::new(),
             load: None,
+            requeuer: None,
+            releaser: None,
+            archive: None,
+            inflicted: 0,
             folder: TempDir::new().expect("a folder"),
             setup,
             _place: place,
         };
-        stage.configure();
+        stage.setup.configure(stage.folder.path());
+        stage.journal.poisoned(stage.setup.poisoned);
+        if stage.setup.poisoned == Poisoned::Park {
+            stage.releaser = Some(stage.operator(Duty::Release));
+        }
+        if stage.setup.trims {
+            stage.archive = Some(Archive::open(stage.port()).await);
+        }
         if stage.setup.slow_to_load {
             stage.burden().await;
         }
@@ -127,33 +107,6 @@ impl Stage {
             stage.join().await;
         }
         stage
-    }
-
-    fn configure(&self) {
-        let mut config = format!(
-            "bus = \"redis://127.0.0.1:1\"\n[host]\nlease_ms = {}\nslots = 8\nin_flight = 8\n",
-            LEASE.as_millis()
-        );
-        for (name, more) in [
-            ("slow-echo-agent", ""),
-            ("asks-for-retry", ""),
-            ("loop-forever", "[limits]\nfuel = 2_000_000\n"),
-        ] {
-            let folder = self.folder.path().join("plugins").join(name);
-            fs::create_dir_all(&folder).expect("make the plugin's folder");
-            let manifest =
-                format!("name = \"{name}\"\nversion = \"1.2.3\"\nworld = \"agent\"\n{more}");
-            fs::write(folder.join("plugin.toml"), manifest).expect("write the manifest");
-            let component = folder.join(format!("{name}.wasm"));
-            fs::write(component, guests::read_guest(name)).expect("write the component");
-            config += &format!(
-                "[plugins.{name}]\npath = \"plugins/{name}\"\n[[routes]]\n\
-                 type = \"agent.execution.started\"\nagent_type = \"{name}\"\n\
-                 plugin = \"{name}\"\nretry_delays_ms = [100, 100, 100]\n"
-            );
-        }
-        let path = self.folder.path().join("hothouse.toml");
-        fs::write(path, config).expect("write the configuration");
     }
 
     /// The port of the server that counts, beside the proxies.
@@ -171,6 +124,15 @@ impl Stage {
         let journal = Arc::clone(&self.journal);
         let rng = self.rng.fork();
         self.load = Some(Load::start(plan, rng, journal, self.primary.subscribe()));
+        if self.setup.requeues {
+            self.requeuer = Some(self.operator(Duty::Requeue));
+        }
+    }
+
+    fn operator(&self, duty: Duty) -> Operator {
+        let folder = self.folder.path().to_owned();
+        let journal = Arc::clone(&self.journal);
+        Operator::start(duty, folder, self.primary.subscribe(), journal)
     }
 
     /// Appends echoes of one lane that run for so long each; gives their event_ids.
@@ -194,12 +156,30 @@ impl Stage {
 
     /// A look at everything, once the server answers. What it shows is thereby seen.
     pub(crate) async fn look(&self) -> Snapshot {
+        let snapshot = self.look_at(GROUP).await;
+        for outcome in &snapshot.outcomes {
+            self.journal.saw(&outcome.event_id, outcome.entry);
+        }
+        snapshot
+    }
+
+    /// The same for the second group.
+    async fn look_at_audit(&self) -> Snapshot {
+        let snapshot = self.look_at(AUDIT).await;
+        for outcome in &snapshot.outcomes {
+            self.journal.saw_audited(&outcome.event_id, outcome.entry);
+        }
+        snapshot
+    }
+
+    async fn look_at(&self, group: &str) -> Snapshot {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            if let Some(snapshot) = Snapshot::take(self.port()).await {
-                for outcome in &snapshot.outcomes {
-                    self.journal.saw(&outcome.event_id);
-                }
+            let taken = Snapshot::take(self.port(), group, self.archive.as_ref()).await;
+            if let Some(archive) = &self.archive {
+                archive.acknowledge(self.port()).await;
+            }
+            if let Some(snapshot) = taken {
                 return snapshot;
             }
             assert!(
@@ -248,89 +228,10 @@ impl Stage {
         took
     }
 
-    /// Checks what must hold at any time.
-    pub(crate) async fn assert_holds(&self) {
-        let book = self.journal.read();
-        let snapshot = self.look().await;
-        self.assert_none(checker::running(&book, &snapshot, &self.logs()));
-    }
-
-    /// Stops the producer, waits until nothing is left to do, and checks everything.
-    pub(crate) async fn assert_rests(&mut self) {
-        let violations = self.rest(DEADLINE).await;
-        self.assert_none(violations);
-        for member in &self.hosts {
-            member.proxy.assert_works();
-        }
-        eprintln!("{}: {}", self.setup.rerun, self.summary().await);
-    }
-
-    /// The same, and gives what does not hold; `patience` is how long nothing may happen before
-    /// nothing is expected any more.
-    pub(crate) async fn rest(&mut self, patience: Duration) -> Vec<Violation> {
-        if let Some(load) = self.load.take() {
-            load.stop().await;
-            self.tell("the producer stopped");
-        }
-        let mut last = (0, 0);
-        let mut since = Instant::now();
-        loop {
-            let book = self.journal.read();
-            let snapshot = self.look().await;
-            let state = (snapshot.outcomes.len(), snapshot.pending.len());
-            if state != last {
-                (last, since) = (state, Instant::now());
-            }
-            if snapshot.is_quiet() || since.elapsed() > patience {
-                return checker::at_rest(&book, &snapshot, &self.logs());
-            }
-            sleep(BETWEEN_LOOKS).await;
-        }
-    }
-
-    async fn summary(&self) -> String {
-        let snapshot = self.look().await;
-        format!(
-            "{} faults, the slowest recovery {:.1?}; {} inputs, {} outcomes, {} dead letters",
-            self.recoveries.len(),
-            self.recoveries.iter().max().copied().unwrap_or_default(),
-            snapshot.inputs.len(),
-            snapshot.outcomes.len(),
-            snapshot.dead_letters.len()
-        )
-    }
-
-    fn assert_none(&self, violations: Vec<Violation>) {
-        let shown: Vec<String> = violations
-            .iter()
-            .take(10)
-            .map(|violation| format!("  {:?}: {}", violation.rule, violation.what))
-            .collect();
-        assert!(
-            violations.is_empty(),
-            "{} things do not hold:\n{}",
-            violations.len(),
-            shown.join("\n")
-        );
-    }
-
     /// Whether a host that is there now logged it.
     pub(crate) fn logged(&self, text: &str) -> bool {
         let mut hosts = self.hosts.iter();
         hosts.any(|host| host.process.log().contains(text))
-    }
-
-    /// What all hosts logged, by file.
-    fn logs(&self) -> BTreeMap<String, runs::Log> {
-        let files = fs::read_dir(self.folder.path()).expect("the folder");
-        files
-            .map(|file| file.expect("a file").path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
-            .map(|path| {
-                let name = path.file_name().unwrap_or_default();
-                (name.to_string_lossy().into_owned(), runs::read(&path))
-            })
-            .collect()
     }
 }
 

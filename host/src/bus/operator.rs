@@ -113,9 +113,10 @@ pub trait Operator: Send + Sync + fmt::Debug {
     ) -> Result<Vec<Entry>, BusError>;
 
     /// Runs dead letters again: each one's event is appended at the end of its stream, for
-    /// this group alone, with its `generation` raised and, with `to`, for that plugin. Its
-    /// record as done is cleared and the letter deleted in the same step, so that an event
-    /// that is requeued twice runs once. The answers are in the order of `letters`.
+    /// this group alone, with its `generation` raised and, with `to`, for that plugin. In
+    /// the same step its generation is no longer done, those before still are, and the letter is
+    /// deleted: an event that is requeued twice runs once, and a copy that its producer sent
+    /// before does not run in its place. The answers are in the order of `letters`.
     ///
     /// On an error some may be requeued already: sent again, these are [`Requeued::Gone`].
     async fn requeue(

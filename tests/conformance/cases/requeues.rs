@@ -40,6 +40,21 @@ pub(crate) async fn a_requeued_event_runs_once_however_often_it_is_requeued(stor
     case.store.assert_at_rest(&agent_workers()).await;
 }
 
+/// A copy that its producer sent again, and that nobody had read when the event was requeued.
+pub(crate) async fn a_late_copy_does_not_run_in_the_place_of_the_requeued_event(store: Store) {
+    let mut case = Case::new(store).await;
+    let entry = started(Id::random(), 7);
+    let letter = case.bury(vec![entry.clone()]).await[0];
+    case.store.publish(vec![entry.clone()]).await;
+    case.requeue(&[letter]).await;
+
+    let again = case.host.take_one().await;
+    assert_eq!(again.fields, requeued(&entry, 1));
+    case.host.commit(vec![done(&again)]).await.assert_applied();
+    assert_eq!(case.finish_all().await, 0);
+    case.store.assert_at_rest(&agent_workers()).await;
+}
+
 pub(crate) async fn the_hosts_records_are_cleared_whatever_window_the_caller_knows_of(
     store: Store,
 ) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Check, Rule};
-use crate::journal::Millis;
+use crate::journal::{Millis, Poisoned};
 use crate::runs::Run;
 
 impl Check<'_> {
@@ -11,7 +11,7 @@ impl Check<'_> {
         let mut lanes: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
         let mut last: BTreeMap<&str, &Run> = BTreeMap::new();
         for run in self.logs.values().flat_map(|log| &log.runs) {
-            if let Some(sent) = self.book.sent.get(&run.event_id) {
+            if let Some(sent) = self.book.sent(&run.event_id) {
                 lanes.entry(&sent.lane).or_default().push(run);
             }
             let outcome = self.outcomes.get(run.event_id.as_str());
@@ -26,6 +26,9 @@ impl Check<'_> {
         for runs in lanes.values_mut() {
             runs.sort_by_key(|run| run.begin);
             bad.extend(self.overlaps(runs));
+        }
+        if self.book.poisoned == Poisoned::Park && self.book.losses.is_empty() {
+            bad.extend(self.unreleased(&lanes));
         }
         for (rule, what) in bad {
             self.broken(rule, what);
@@ -62,6 +65,28 @@ impl Check<'_> {
             .filter(|(run, outcome)| run.attempt > outcome.attempts)
             .map(|(run, outcome)| (Rule::Fence, format!("{run:?} had begun before {outcome:?}")))
             .collect()
+    }
+
+    /// Runs of a lane between a dead letter that stopped it and its release.
+    fn unreleased(&self, lanes: &BTreeMap<&str, Vec<&Run>>) -> Vec<(Rule, String)> {
+        let mut bad = Vec::new();
+        for outcome in self.outcomes.values().filter(|outcome| !outcome.completed) {
+            let sent = self.book.sent(&outcome.cause);
+            let Some(sent) = sent.filter(|sent| sent.kind.retries()) else {
+                continue;
+            };
+            let stopped = outcome.entry.ms as Millis;
+            let mut releases = self.book.releases.iter();
+            let released = releases.find(|(lane, at)| *lane == sent.lane && *at >= stopped);
+            let released = released.map_or(Millis::MAX, |(_, at)| *at);
+            let runs = lanes.get(sent.lane.as_str()).map_or(&[][..], Vec::as_slice);
+            let early = runs
+                .iter()
+                .filter(|run| run.begin > stopped && run.begin < released)
+                .filter(|run| !self.refused(run, runs));
+            bad.extend(early.map(|run| (Rule::Park, format!("{run:?} after {outcome:?}"))));
+        }
+        bad
     }
 
     /// Whether nothing came of the run: it was taken from its host, or its host was told so.

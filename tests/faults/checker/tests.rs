@@ -1,7 +1,7 @@
 //! Each rule, broken by hand.
 
 use super::*;
-use crate::journal::{Kind, Sent};
+use crate::journal::{Kind, Poisoned, Sent};
 use crate::runs::Run;
 use crate::snapshot::{DeadLetter, Snapshot};
 
@@ -69,6 +69,7 @@ impl World {
     fn run(&mut self, event_id: &str, attempt: u64, host: &str, begin: i64, end: Option<i64>) {
         self.logs.get_mut(host).expect("a host").runs.push(Run {
             event_id: event_id.into(),
+            audit: false,
             attempt,
             host: host.into(),
             begin,
@@ -141,10 +142,13 @@ fn what_was_acknowledged_or_seen_and_is_gone_is_noticed_unless_redis_may_lose_it
     let mut world = World::new();
     world.snapshot.inputs.pop();
     world.snapshot.outcomes.pop();
-    world.book.seen.insert("outcome of two".into());
+    world.book.seen.insert("outcome of two".into(), at(131));
     assert_eq!(world.broken(), [Rule::NothingLost, Rule::NothingLost]);
-    world.book.losses.push(115);
+    world.book.losses.push(135);
     assert_eq!(world.broken(), []);
+    // What is that old was on the disk.
+    world.book.losses[0] = 1_000_000;
+    assert_eq!(world.broken(), [Rule::NothingLost, Rule::NothingLost]);
 }
 
 #[test]
@@ -200,4 +204,75 @@ fn books_that_are_not_empty_at_rest_are_noticed() {
     let mut world = World::new();
     world.snapshot.books.insert("lanes", 1);
     assert_eq!(world.broken(), [Rule::Rest]);
+}
+
+#[test]
+fn a_trimmed_event_must_be_finished() {
+    let mut world = World::new();
+    world.snapshot.trimmed.insert(at(100));
+    assert_eq!(world.broken(), []);
+    world.snapshot.pending.insert(at(100));
+    assert_eq!(world.broken(), [Rule::Trim, Rule::Rest]);
+    let mut world = World::new();
+    world.snapshot.trimmed.insert(at(101));
+    world.snapshot.outcomes.pop();
+    assert!(world.broken().contains(&Rule::Trim));
+}
+
+#[test]
+fn a_requeued_event_has_one_more_outcome_at_the_end_of_its_lane_and_its_letter_is_gone() {
+    let mut world = World::new();
+    world.event("three", 3, Kind::OutOfFuel, 102);
+    world.outcome("three", 140, Some("out_of_fuel"), 1);
+    world.dead_letter("three", "out_of_fuel", 1);
+    world.snapshot.inputs.push((at(150), "three#1".into()));
+    assert_eq!(
+        world.broken(),
+        [Rule::NothingAstray, Rule::DeadLetters, Rule::Rest]
+    );
+    world.snapshot.dead_letters.clear();
+    world.outcome("three#1", 160, Some("out_of_fuel"), 1);
+    world.dead_letter("three#1", "out_of_fuel", 1);
+    assert_eq!(world.broken(), []);
+    world.outcome("three#1", 170, Some("out_of_fuel"), 1);
+    assert!(world.broken().contains(&Rule::OneOutcome));
+}
+
+#[test]
+fn what_goes_aside_may_be_passed_and_nothing_else() {
+    let mut world = World::new();
+    world.book.poisoned = Poisoned::Skip;
+    world.book.sent.get_mut("one").expect("it is there").kind = Kind::RetryOnce;
+    for attempts in [2, 1] {
+        let outcome = &mut world.snapshot.outcomes[usize::from(attempts == 1)];
+        outcome.attempts = attempts;
+        outcome.retry_count = attempts - 1;
+    }
+    world.snapshot.outcomes.swap(0, 1);
+    assert_eq!(world.broken(), []);
+    world.book.poisoned = Poisoned::Block;
+    assert_eq!(world.broken(), [Rule::Order]);
+    // It must have been the head first.
+    let mut world = World::new();
+    world.book.poisoned = Poisoned::Skip;
+    let two = world.book.sent.get_mut("two").expect("it is there");
+    two.kind = Kind::GivesUp;
+    world.snapshot.outcomes.swap(0, 1);
+    assert!(world.broken().contains(&Rule::Order));
+}
+
+#[test]
+fn a_run_in_a_stopped_lane_is_noticed() {
+    let mut world = World::new();
+    world.book.poisoned = Poisoned::Park;
+    world.event("zero", 0, Kind::GivesUp, 99);
+    world.snapshot.inputs.rotate_right(1);
+    world.outcome("zero", 105, Some("retryable_error"), 4);
+    world.snapshot.outcomes.rotate_right(1);
+    world.dead_letter("zero", "retryable_error", 4);
+    assert_eq!(world.broken(), [Rule::Park, Rule::Park]);
+    world.book.releases.push(("lane".into(), 111));
+    assert_eq!(world.broken(), [Rule::Park]);
+    world.book.releases[0].1 = 107;
+    assert_eq!(world.broken(), []);
 }

@@ -59,8 +59,11 @@ impl Stage {
     pub(crate) async fn mid_run(&self, at: usize, within: Duration) -> bool {
         let log = self.log_of(self.hosts[at].number);
         let deadline = Instant::now() + within;
+        // A run that was dropped before has no end either.
+        let before = runs::read(&log).runs.len();
         while Instant::now() < deadline {
-            if runs::read(&log).runs.iter().any(|run| run.end.is_none()) {
+            let runs = runs::read(&log).runs;
+            if runs[before..].iter().any(|run| run.end.is_none()) {
                 return true;
             }
             sleep(Duration::from_millis(5)).await;

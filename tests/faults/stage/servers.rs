@@ -142,6 +142,10 @@ impl Stage {
         self.tell(format!("Redis cannot save for {during:.1?}"));
         // A folder where the file is to be: no user can write that.
         let in_the_way = self.redis.folder().join("dump.rdb");
+        // A server that has or was a replica has saved there; the AOF is what counts.
+        if in_the_way.is_file() {
+            fs::remove_file(&in_the_way).expect("remove the old data");
+        }
         fs::create_dir(&in_the_way).expect("make a folder");
         let port = self.port();
         command(port, &["CONFIG", "SET", "save", "3600 1"]).await;

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, Result, params};
 
 use super::blob;
 use super::book::{Book, Busy, Holder, Tried};
+use super::letters::generation;
 use crate::bus::{EntryId, Lane};
 use crate::event::Id;
 
@@ -48,13 +49,32 @@ impl Book<'_> {
         Ok(())
     }
 
-    pub(super) fn is_done(&self, event_id: Option<Id>) -> Result<bool> {
+    /// Of a requeued event the entry counts: it may be a copy of before, sent by its producer.
+    pub(super) fn is_done(&self, event_id: Option<Id>, entry: EntryId) -> Result<bool> {
         let Some(event_id) = event_id else {
             return Ok(false);
         };
-        self.db
+        let event_id = event_id.to_string();
+        let key = [self.stream(), self.group(), &event_id];
+        let done = self
+            .db
             .prepare_cached("SELECT 1 FROM done WHERE stream = ?1 AND name = ?2 AND event_id = ?3")?
-            .exists([self.stream(), self.group(), &event_id.to_string()])
+            .exists(key)?;
+        if done {
+            return Ok(true);
+        }
+        let below: Option<u32> = self
+            .db
+            .prepare_cached(
+                "SELECT below FROM requeued WHERE stream = ?1 AND name = ?2 AND event_id = ?3",
+            )?
+            .query_row(key, |row| row.get(0))
+            .optional()?;
+        let Some(below) = below else {
+            return Ok(false);
+        };
+        let fields = super::read_one(self.db, self.stream(), entry)?.unwrap_or_default();
+        Ok(generation(&fields) < below)
     }
 
     pub(super) fn count_duplicate(&self) -> Result<()> {

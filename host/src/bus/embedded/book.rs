@@ -115,7 +115,7 @@ impl Book<'_> {
             Claim::Skip => return Ok(None),
             Claim::Run { lane, event_id } => (lane, event_id),
         };
-        if self.is_done(event_id)? {
+        if self.is_done(event_id, id)? {
             self.count_duplicate()?;
             return Ok(None);
         }
@@ -178,7 +178,7 @@ impl Book<'_> {
                 self.forget(lane, id)?;
                 continue;
             };
-            if self.is_done(event_id(&fields))? {
+            if self.is_done(event_id(&fields), id)? {
                 self.count_duplicate()?;
                 self.forget(lane, id)?;
                 continue;

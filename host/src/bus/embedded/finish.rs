@@ -10,7 +10,7 @@ impl Book<'_> {
         let Lease { entry, lane, .. } = &commit.lease;
         if !self.holds(&commit.lease)? {
             self.give_back_attempt(&commit.lease)?;
-            return Ok(match self.is_done(commit.event_id)? {
+            return Ok(match self.is_done(commit.event_id, *entry)? {
                 true => Committed::Duplicate(None),
                 false => Committed::Superseded,
             });
@@ -42,7 +42,7 @@ impl Book<'_> {
                 self.park(lane, *entry, self.now)?;
                 Ok(Committed::Applied(None))
             }
-            Verdict::Done { .. } if self.is_done(commit.event_id)? => {
+            Verdict::Done { .. } if self.is_done(commit.event_id, *entry)? => {
                 self.count_duplicate()?;
                 self.forget(lane, *entry)?;
                 Ok(Committed::Duplicate(self.next_of(lane, advance)?))

@@ -47,6 +47,10 @@ impl Book<'_> {
             "DELETE FROM done WHERE stream = ?1 AND name = ?2 AND at < ?3",
             &[&horizon],
         )?;
+        self.execute(
+            "DELETE FROM requeued WHERE stream = ?1 AND name = ?2 AND at < ?3",
+            &[&horizon],
+        )?;
         let mut freed = 0;
         for (lane, holder) in self.held_lanes()? {
             if self.is_alive(&holder.consumer)? {

@@ -69,9 +69,15 @@ impl Book<'_> {
         let entry = again(fields, generation, self.group(), to);
         let id = super::append(self.db, self.stream(), self.now, &entry)?;
         if let Some(event_id) = event_id {
+            let event_id = event_id.to_string();
             self.execute(
                 "DELETE FROM done WHERE stream = ?1 AND name = ?2 AND event_id = ?3",
-                &[&event_id.to_string()],
+                &[&event_id],
+            )?;
+            self.execute(
+                "INSERT OR REPLACE INTO requeued (stream, name, event_id, below, at)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                &[&event_id, &generation, &self.now],
             )?;
         }
         self.delete(letter)?;
@@ -144,7 +150,7 @@ fn refusal(fields: &Fields) -> Option<&'static str> {
 }
 
 /// How often the event was requeued before.
-fn generation(fields: &Fields) -> u32 {
+pub(super) fn generation(fields: &Fields) -> u32 {
     let digits = fields
         .get("generation")
         .filter(|text| text.len() <= 9 && text.iter().all(u8::is_ascii_digit))

@@ -35,6 +35,13 @@ CREATE TABLE IF NOT EXISTS done (
   PRIMARY KEY (stream, name, event_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS done_at ON done (stream, name, at);
+-- Finished events that were requeued: their generations below `below` are done.
+CREATE TABLE IF NOT EXISTS requeued (
+  stream TEXT NOT NULL, name TEXT NOT NULL, event_id TEXT NOT NULL, below INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (stream, name, event_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS requeued_at ON requeued (stream, name, at);
 CREATE TABLE IF NOT EXISTS hosts (
   stream TEXT NOT NULL, name TEXT NOT NULL, consumer TEXT NOT NULL, until INTEGER NOT NULL,
   PRIMARY KEY (stream, name, consumer)

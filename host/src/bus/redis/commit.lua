@@ -123,7 +123,7 @@ while at <= #ARGV do
   local mine = held_by == consumer and held_id == id and held_fence == fence
   local reply
   if not mine then
-    local before = event_id ~= '' and is_done(event_id)
+    local before = event_id ~= '' and is_done(event_id, id)
     give_back_attempt(id, fence)
     reply = { before and 'duplicate' or 'superseded', false }
   elseif verdict.kind == 'retry' then
@@ -131,7 +131,7 @@ while at <= #ARGV do
   elseif verdict.kind == 'release' then
     park(lane, id, now)
     reply = { 'applied', false }
-  elseif event_id ~= '' and is_done(event_id) then
+  elseif event_id ~= '' and is_done(event_id, id) then
     redis.call('HINCRBY', META, 'duplicates', 1)
     forget(lane, id)
     reply = { 'duplicate', next_of(lane) }

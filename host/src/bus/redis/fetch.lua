@@ -49,7 +49,7 @@ if room > 0 and full == 0 and has_budget() then
     local for_others = by_name.target_group and by_name.target_group ~= group
     if for_others or (type(kind) == 'string' and not types[kind]) then
       skipped[#skipped + 1] = id
-    elseif event_id and is_done(event_id) then
+    elseif event_id and is_done(event_id, id) then
       redis.call('HINCRBY', META, 'duplicates', 1)
       skipped[#skipped + 1] = id
     else

@@ -39,8 +39,8 @@ const MUTATIONS: [Mutation; 5] = [
     },
     Mutation {
         name: "no_done_check",
-        anchor: "return redis.call('HEXISTS', DONE, event_id) == 1\n    or redis.call('HEXISTS', DONE_BEFORE, event_id) == 1",
-        instead: "return false",
+        anchor: "local record = redis.call('HGET', DONE, event_id) or redis.call('HGET', DONE_BEFORE, event_id)",
+        instead: "local record = false",
         scripts: &["fetch.lua", "commit.lua"],
     },
     Mutation {

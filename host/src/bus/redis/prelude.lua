@@ -11,7 +11,8 @@
 --   :ready  ZSET  lane -> when its head is due, in milliseconds
 --   :try    HASH  entry -> failed runs | fences of the runs whose host was lost, each with a comma
 --                 | when it is due where it waits aside | history of all these runs as JSON
---   :done:n HASH  event_id -> entry, for one deduplication window
+--   :done:n HASH  event_id -> entry, for one deduplication window; where it was requeued, <n: its
+--                 generations below n are done
 --   :hosts  ZSET  consumer -> when its lease ends, in milliseconds
 --   :meta   HASH  fence, duplicates, cursor, routes and window of the hosts, beat (the last
 --                 heartbeat of any of them), grace (until when none is given up), stopped
@@ -32,11 +33,6 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local bucket = math.floor(now / window)
 local DONE, DONE_BEFORE = base .. ':done:' .. bucket, base .. ':done:' .. (bucket - 1)
-
-local function is_done(event_id)
-  return redis.call('HEXISTS', DONE, event_id) == 1
-    or redis.call('HEXISTS', DONE_BEFORE, event_id) == 1
-end
 
 local UUID = '^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$'
 
@@ -74,6 +70,23 @@ local function json(text)
   if ok and type(value) == 'table' then
     return value
   end
+end
+
+-- How often the event was requeued before.
+local function generation_of(by_name)
+  local digits = string.match(by_name.generation or '', '^%d+$')
+  return digits and #digits <= 9 and tonumber(digits) or 0
+end
+
+-- Of a requeued event the entry counts: it may be a copy of before, sent by its producer.
+local function is_done(event_id, id)
+  local record = redis.call('HGET', DONE, event_id) or redis.call('HGET', DONE_BEFORE, event_id)
+  local below = record and string.match(record, '^<(%d+)$')
+  if not below then
+    return record ~= false
+  end
+  local entry = redis.call('XRANGE', stream, id, id)[1]
+  return generation_of(entry and map(entry[2]) or {}) < tonumber(below)
 end
 
 -- Type, event_id and data of an entry; data as a table, or as text that is not parsed yet.
@@ -189,7 +202,7 @@ local function take_head(lane)
       forget(lane, id)
     else
       local _, event_id = envelope(map(entry[2]))
-      if event_id and is_done(event_id) then
+      if event_id and is_done(event_id, id) then
         redis.call('HINCRBY', META, 'duplicates', 1)
         forget(lane, id)
       else

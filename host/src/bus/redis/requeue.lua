@@ -25,12 +25,6 @@ local function done_key(windows_ago)
   return base .. ':done:' .. (math.floor(now / hosts_window) - windows_ago)
 end
 
--- How often the event was requeued before.
-local function generation_of(by_name)
-  local digits = string.match(by_name.generation or '', '^%d+$')
-  return digits and #digits <= 9 and tonumber(digits) or 0
-end
-
 local function requeue(letter)
   local found = redis.call('XRANGE', DLQ, letter, letter)[1]
   if not found then
@@ -62,8 +56,9 @@ local function requeue(letter)
   end
   local id = redis.call('XADD', stream, '*', unpack(entry))
   if event_id then
-    redis.call('HDEL', done_key(0), event_id)
     redis.call('HDEL', done_key(1), event_id)
+    redis.call('HSET', done_key(0), event_id, string.format('<%d', generation))
+    redis.call('PEXPIRE', done_key(0), 2 * hosts_window)
   end
   redis.call('XDEL', DLQ, letter)
   return { 'appended', id, generation }
