@@ -215,6 +215,7 @@ impl Bus for EmbeddedBus {
     async fn heartbeat(&self, subscription: &Subscription) -> Result<Beat, BusError> {
         self.step(subscription, |book| {
             book.extend_lease()?;
+            book.forget_done()?;
             Ok(Beat {
                 freed: book.reap()?,
                 waiting: book.next_due()?.is_some_and(|due| due.is_zero()),

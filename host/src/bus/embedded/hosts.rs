@@ -42,15 +42,6 @@ impl Book<'_> {
                 &[&self.now],
             )?;
         }
-        let horizon = self.now - super::millis(self.subscription.dedup_window);
-        self.execute(
-            "DELETE FROM done WHERE stream = ?1 AND name = ?2 AND at < ?3",
-            &[&horizon],
-        )?;
-        self.execute(
-            "DELETE FROM requeued WHERE stream = ?1 AND name = ?2 AND at < ?3",
-            &[&horizon],
-        )?;
         let mut freed = 0;
         for (lane, holder) in self.held_lanes()? {
             if self.is_alive(&holder.consumer)? {
@@ -63,6 +54,20 @@ impl Book<'_> {
             freed += 1;
         }
         Ok(freed)
+    }
+
+    /// Forgets events that were finished before the window.
+    pub(super) fn forget_done(&self) -> Result<()> {
+        let horizon = self.now - super::millis(self.subscription.dedup_window);
+        self.execute(
+            "DELETE FROM done WHERE stream = ?1 AND name = ?2 AND at < ?3",
+            &[&horizon],
+        )?;
+        self.execute(
+            "DELETE FROM requeued WHERE stream = ?1 AND name = ?2 AND at < ?3",
+            &[&horizon],
+        )?;
+        Ok(())
     }
 
     /// Where nobody at all was heard of for half a lease, the bus was away and not the hosts: each

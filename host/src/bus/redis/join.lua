@@ -22,6 +22,6 @@ if not exists then
   local cursor = redis.call('HGET', META, 'cursor') or start
   redis.call('XGROUP', 'CREATE', stream, group, cursor, 'MKSTREAM')
 end
-redis.call('HSET', META, 'routes', routes, 'window', window)
+redis.call('HSET', META, 'routes', routes, 'window', ARGV[3])
 redis.call('ZADD', HOSTS, now + lease, consumer)
 return false

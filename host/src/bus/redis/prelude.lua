@@ -26,7 +26,11 @@
 local stream, base = KEYS[1], KEYS[2]
 local LANES, WAIT, READY, TRY = base .. ':lanes', base .. ':wait', base .. ':ready', base .. ':try'
 local HOSTS, META, DLQ = base .. ':hosts', base .. ':meta', base .. ':dlq'
-local group, consumer, window = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local group, consumer = ARGV[1], ARGV[2]
+
+-- The records of a group are kept by the window that its hosts joined with, whatever another
+-- caller is told.
+local window = tonumber(redis.call('HGET', META, 'window') or ARGV[3])
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -18,13 +18,6 @@ local function refusal(fields, by_name)
   end
 end
 
--- The records as the hosts keep them, whatever window the caller knows of.
-local hosts_window = tonumber(redis.call('HGET', META, 'window') or window)
-
-local function done_key(windows_ago)
-  return base .. ':done:' .. (math.floor(now / hosts_window) - windows_ago)
-end
-
 local function requeue(letter)
   local found = redis.call('XRANGE', DLQ, letter, letter)[1]
   if not found then
@@ -56,9 +49,9 @@ local function requeue(letter)
   end
   local id = redis.call('XADD', stream, '*', unpack(entry))
   if event_id then
-    redis.call('HDEL', done_key(1), event_id)
-    redis.call('HSET', done_key(0), event_id, string.format('<%d', generation))
-    redis.call('PEXPIRE', done_key(0), 2 * hosts_window)
+    redis.call('HDEL', DONE_BEFORE, event_id)
+    redis.call('HSET', DONE, event_id, string.format('<%d', generation))
+    redis.call('PEXPIRE', DONE, 2 * window)
   end
   redis.call('XDEL', DLQ, letter)
   return { 'appended', id, generation }
