@@ -1,13 +1,16 @@
 //! A reader of the whole stream, which trimming must wait for: what is trimmed was seen.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use hothouse::bus::EntryId;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Duration, sleep};
 
 use crate::harness::events::EXECUTIONS;
 use crate::redis_side::{command, connect};
-use crate::snapshot::Outcome;
+use crate::snapshot::{self, Outcome, Snapshot};
 
 /// Its consumer group.
 const GROUP: &str = "archive";
@@ -27,6 +30,37 @@ pub(crate) enum Noted {
     },
 }
 
+/// Between two looks, so that it holds trimming back by no more than that.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Keeps an archive up to date. Stops when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Archivist(JoinHandle<()>);
+
+impl Archivist {
+    pub(crate) fn start(archive: Arc<Archive>, server: watch::Receiver<u16>) -> Self {
+        Self(tokio::spawn(async move {
+            loop {
+                let port = *server.borrow();
+                // What it shows is kept by that.
+                if Snapshot::take(port, snapshot::GROUP, Some(&archive))
+                    .await
+                    .is_some()
+                {
+                    archive.acknowledge(port).await;
+                }
+                sleep(PAUSE).await;
+            }
+        }))
+    }
+}
+
+impl Drop for Archivist {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Archive {
     entries: Mutex<BTreeMap<EntryId, Noted>>,
@@ -43,21 +77,30 @@ impl Archive {
         Self::default()
     }
 
-    /// Takes in what stands on the stream; gives all that ever stood there, and what of it is
-    /// gone.
+    /// Takes in what stands on the stream; gives all that ever stood there, up to the newest of
+    /// these, and what of it is gone.
     pub(crate) fn keep(
         &self,
         there: BTreeMap<EntryId, Noted>,
     ) -> (BTreeMap<EntryId, Noted>, BTreeSet<EntryId>) {
         let mut entries = self.entries.lock().expect("the archive");
-        let gone = entries.keys().filter(|entry| !there.contains_key(entry));
-        let gone = gone.copied().collect();
+        let Some(newest) = there.keys().next_back().copied() else {
+            return Default::default();
+        };
+        let ids: BTreeSet<EntryId> = there.keys().copied().collect();
         entries.extend(there);
-        (entries.clone(), gone)
+        // Another look may have taken in what is newer than this one.
+        let known: BTreeMap<EntryId, Noted> = entries
+            .range(..=newest)
+            .map(|(entry, noted)| (*entry, noted.clone()))
+            .collect();
+        let gone = known.keys().filter(|entry| !ids.contains(entry));
+        let gone = gone.copied().collect();
+        (known, gone)
     }
 
     /// Lets what it has go. Where the server does not take it, the next time does.
-    pub(crate) async fn acknowledge(&self, port: u16) {
+    async fn acknowledge(&self, port: u16) {
         let newest = self
             .entries
             .lock()

@@ -18,7 +18,7 @@ use self::operator::{Duty, Operator};
 pub(crate) use self::servers::Remedy;
 use self::servers::Replica;
 pub(crate) use self::setup::{Fsync, Setup};
-use crate::archive::Archive;
+use crate::archive::{Archive, Archivist};
 use crate::harness::{DEADLINE, RedisServer};
 use crate::journal::{Journal, Kind, Poisoned};
 use crate::load::{self, Event, Load, Plan};
@@ -50,7 +50,7 @@ pub(crate) struct Stage {
     recoveries: Vec<Duration>,
     requeuer: Option<Operator>,
     releaser: Option<Operator>,
-    archive: Option<Archive>,
+    archive: Option<(Arc<Archive>, Archivist)>,
     /// The port of the server that counts.
     primary: watch::Sender<u16>,
     load: Option<Load>,
@@ -95,7 +95,9 @@ impl Stage {
             stage.releaser = Some(stage.operator(Duty::Release));
         }
         if stage.setup.trims {
-            stage.archive = Some(Archive::open(stage.port()).await);
+            let archive = Arc::new(Archive::open(stage.port()).await);
+            let archivist = Archivist::start(Arc::clone(&archive), stage.primary.subscribe());
+            stage.archive = Some((archive, archivist));
         }
         if stage.setup.slow_to_load {
             stage.burden().await;
@@ -175,11 +177,8 @@ impl Stage {
     async fn look_at(&self, group: &str) -> Snapshot {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            let taken = Snapshot::take(self.port(), group, self.archive.as_ref()).await;
-            if let Some(archive) = &self.archive {
-                archive.acknowledge(self.port()).await;
-            }
-            if let Some(snapshot) = taken {
+            let archive = self.archive.as_ref().map(|(archive, _)| archive.as_ref());
+            if let Some(snapshot) = Snapshot::take(self.port(), group, archive).await {
                 return snapshot;
             }
             assert!(

@@ -113,6 +113,12 @@ fn runs_of_a_lane_that_overlap_are_noticed_unless_one_was_refused() {
     let mut world = World::new();
     world.logs.get_mut("b").expect("a host").runs[0].begin = 115;
     assert_eq!(world.broken(), [Rule::NoOverlap]);
+    // Soon after a loss an entry may be handed out again.
+    world.book.losses.push(100);
+    assert_eq!(world.broken(), []);
+    world.book.losses[0] = -5_000;
+    assert_eq!(world.broken(), [Rule::NoOverlap]);
+    world.book.losses.clear();
     // Where the host was told so, nothing came of it.
     let superseded = &mut world.logs.get_mut("a").expect("a host").superseded;
     superseded.push(at(100).to_string());

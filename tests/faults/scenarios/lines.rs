@@ -46,7 +46,8 @@ scenarios! {
 /// event again; then it arrives, and the events behind follow.
 pub(super) async fn a_commit_arrives_too_late(setup: Setup) -> Stage {
     let mut stage = Stage::open(setup).await;
-    let events = stage.publish(&[LEASE, LEASE, LEASE]).await;
+    // Long enough for a slow machine to see the second run before it ends.
+    let events = stage.publish(&[LEASE * 3, LEASE, LEASE]).await;
     let first = stage.runs(&events[0], 1).await;
     let commit = &stage.hosts[first].proxy;
     let mut commit = commit.trap(Call::Commit, Request, 0, Act::Hold);

@@ -6,7 +6,7 @@ use tokio::time::Duration;
 
 use super::lines::a_commit_arrives_too_late;
 use crate::checker::{Rule, Violation};
-use crate::fault::Fault::{Catch, KillHost};
+use crate::fault::Fault::{Catch, FreezeHost, KillHost};
 use crate::fault::{Fault, Moment};
 use crate::harness::guests::root;
 use crate::load::Plan;
@@ -106,6 +106,21 @@ async fn without_the_recovery_what_a_lost_reply_handed_out_is_never_run() {
     let lost = Catch(Call::Fetch, Reply, Act::Lose, 0);
     let violations = what_breaks(mutant("no_recover"), Plan::default(), &[lost]).await;
     assert_breaks(Rule::Rest, &violations);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_hold_of_what_is_in_work_it_is_trimmed() {
+    let setup = Setup {
+        trims: true,
+        ..mutant("no_hold")
+    };
+    let faults = [
+        KillHost(Moment::MidHandler),
+        FreezeHost(LEASE * 2),
+        KillHost(Moment::MidHandler),
+    ];
+    let violations = what_breaks(setup, Plan::default(), &faults).await;
+    assert_breaks(Rule::Trim, &violations);
 }
 
 /// The same build with nothing off: what the others show comes from their mutation.

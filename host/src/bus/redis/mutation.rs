@@ -18,7 +18,7 @@ struct Mutation {
     scripts: &'static [&'static str],
 }
 
-const MUTATIONS: [Mutation; 5] = [
+const MUTATIONS: [Mutation; 6] = [
     Mutation {
         name: "no_fence",
         anchor: "local mine = held_by == consumer and held_id == id and held_fence == fence",
@@ -48,6 +48,12 @@ const MUTATIONS: [Mutation; 5] = [
         anchor: "if held_by == consumer and not known[fence]",
         instead: "if false and not known[fence]",
         scripts: &["recover.lua"],
+    },
+    Mutation {
+        name: "no_hold",
+        anchor: "if padded > group.read or (group.first and padded >= group.first) then",
+        instead: "if padded > group.read then",
+        scripts: &["trim.lua"],
     },
 ];
 

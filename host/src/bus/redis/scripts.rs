@@ -46,7 +46,7 @@ impl Scripts {
             page: script!("page.lua"),
             requeue: script!("requeue.lua"),
             purge: script!("purge.lua"),
-            trim: Script::new(include_str!("trim.lua")),
+            trim: load(concat!("-- hothouse: trim.lua\n", include_str!("trim.lua"))),
             replay_begin: Script::new(include_str!("replay_begin.lua")),
             replay_append: Script::new(include_str!("replay_append.lua")),
             outbox: Script::new(include_str!("outbox.lua")),
