@@ -185,6 +185,9 @@ pub struct Attempt {
     /// Set where nothing more was heard of the run's host.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lost: Option<Loss>,
+    /// The fence of a run that was lost.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fence: Option<u64>,
 }
 
 /// How a run was lost with its host.
@@ -195,10 +198,23 @@ pub enum Loss {
     InCompany,
     /// It was the only one in its host ([`Bus::begin_alone`]).
     Alone,
+    /// The host was there after all: the run used up no attempt.
+    GivenBack,
+}
+
+/// Marks the runs of a history that were given back: those that are told of as lost and whose
+/// fence is not in `lost`, the fences that count, each with a comma behind it.
+fn mark_given_back(history: &mut [Attempt], lost: &str) {
+    for run in history.iter_mut().filter(|run| run.lost.is_some()) {
+        let counts = |fence: u64| lost.split(',').any(|one| one.parse() == Ok(fence));
+        if !run.fence.is_some_and(counts) {
+            run.lost = Some(Loss::GivenBack);
+        }
+    }
 }
 
 impl Delivery {
-    /// Whether a run was lost with its host, and how.
+    /// Whether a run was lost with its host, and how. Those that were given back do not count.
     #[must_use]
     pub fn loss(&self) -> Option<Loss> {
         let lost = |loss| self.history.iter().any(|run| run.lost == Some(loss));

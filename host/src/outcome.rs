@@ -331,6 +331,7 @@ fn history(
         error_message: failure.message.clone(),
         plugin,
         lost: None,
+        fence: None,
     });
     history
 }

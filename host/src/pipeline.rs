@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 
-use crate::bus::{Commit, Delivery, Loss, Verdict};
+use crate::bus::{Attempt, Commit, Delivery, Loss, Verdict};
 use crate::config::Repositories;
 use crate::event::{Event, Fields, Malformed, Payload, PluginRef, Salvaged, decode};
 use crate::failure::{ErrorType, Failure, MAX_MESSAGE, clean};
@@ -169,7 +169,8 @@ fn undecodable(deliveries: u32) -> Malformed {
 /// The end of an event that has had all its runs: what ended the last one.
 fn exhausted(delivery: &Delivery) -> Failure {
     let runs = delivery.attempt;
-    match delivery.history.last() {
+    let counts = |run: &&Attempt| run.lost != Some(Loss::GivenBack);
+    match delivery.history.iter().rfind(counts) {
         Some(last) if last.lost.is_none() => Failure::new(last.error_type, &last.error_message),
         Some(_) | None => Failure::new(
             ErrorType::HostError,

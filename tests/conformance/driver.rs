@@ -325,6 +325,7 @@ pub(crate) fn attempt(attempt: u32) -> Attempt {
         error_message: format!("attempt {attempt}: \"try | later\" \u{1f331}"),
         plugin: Some("backend-agent@0.1.0".into()),
         lost: None,
+        fence: None,
     }
 }
 

@@ -272,6 +272,7 @@ fn a_run_is_told_of_though_an_earlier_one_that_was_given_back_had_its_number() {
         error_message: "nothing more was heard of the host".into(),
         plugin: None,
         lost: Some(Loss::InCompany),
+        fence: Some(6),
     };
     let ends = |is_run| {
         let ended = Ended {

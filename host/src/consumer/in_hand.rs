@@ -189,6 +189,7 @@ fn after_panic(lease: Lease, held: &Held) -> Commit {
         error_message: failure.message,
         plugin: None,
         lost: None,
+        fence: None,
     });
     Commit {
         lease,

@@ -191,6 +191,8 @@ pub(crate) async fn a_host_that_is_there_after_all_gives_back_the_attempt(store:
     b.commit(vec![release(&taken)]).await.assert_applied();
     let again = b.take_one().await;
     assert_eq!((again.attempt, again.history.len()), (1, 1));
+    assert_eq!(again.history[0].lost, Some(Loss::GivenBack));
+    assert_eq!(again.loss(), None);
     b.commit(vec![retry(&again, Duration::ZERO)])
         .await
         .assert_applied();

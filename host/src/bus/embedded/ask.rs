@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Result, params};
 use super::blob;
 use super::book::{Book, Busy, Holder, Tried};
 use super::letters::generation;
-use crate::bus::{EntryId, Lane};
+use crate::bus::{Attempt, EntryId, Lane, mark_given_back};
 use crate::event::Id;
 
 impl Book<'_> {
@@ -167,12 +167,14 @@ impl Book<'_> {
             .query_row(
                 params![self.stream(), self.group(), lane.as_str(), id.ms, id.seq],
                 |row| {
-                    let history: String = row.get(3)?;
+                    let (lost, history): (String, String) = (row.get(1)?, row.get(3)?);
+                    let mut history: Vec<Attempt> = blob::json(&history)?;
+                    mark_given_back(&mut history, &lost);
                     Ok(Tried {
                         failed: row.get(0)?,
-                        lost: row.get(1)?,
+                        lost,
                         due: row.get(2)?,
-                        history: blob::json(&history)?,
+                        history,
                     })
                 },
             )

@@ -122,6 +122,7 @@ impl Book<'_> {
                 true => Loss::Alone,
                 false => Loss::InCompany,
             }),
+            fence: Some(holder.fence),
         });
         self.note_tries(lane, holder.entry, &tried)
     }

@@ -35,6 +35,7 @@ local function note_loss(id, fence, attempt, host, alone)
     error_type = 'host_error',
     error_message = 'nothing more was heard of the host ' .. host,
     lost = alone == '1' and 'alone' or 'in_company',
+    fence = tonumber(fence),
   })
   local earlier = #history > #'[]' and string.sub(history, 1, -2) .. ',' or '['
   note_tries(id, failed, lost .. fence .. ',', due, earlier .. run .. ']')

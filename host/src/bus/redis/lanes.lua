@@ -33,7 +33,7 @@ for i = 1, #lanes, 2 do
       local failed, lost, _, history = tried(head or '')
       local _, lost_runs = string.gsub(lost, ',', '')
       found[#found + 1] = {
-        lane, state, count_waiting(lane), head or '', failed + lost_runs, history,
+        lane, state, count_waiting(lane), head or '', failed + lost_runs, history, lost,
         redis.call('ZSCORE', READY, lane) or '',
         held_by or '', attempt or '', alone or '', id or '', stopped_at or '',
       }

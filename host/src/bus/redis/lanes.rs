@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use redis::Value;
 
-use super::wire::{array, attempts, count, delivery, entry_id, list, text};
+use super::wire::{array, count, delivery, entry_id, list, runs, text};
 use super::{RedisBus, millis};
 use crate::bus::{
     BusError, EntryId, Lane, LaneState, LaneStateName, LaneStatus, LaneStep, Lanes, Stepped,
@@ -75,6 +75,7 @@ fn lane(value: Value, now: u64) -> Result<LaneStatus, String> {
         head,
         used,
         history,
+        lost,
         due,
         host,
         attempt,
@@ -107,7 +108,7 @@ fn lane(value: Value, now: u64) -> Result<LaneStatus, String> {
         state,
         head: EntryId::parse(&head),
         attempts: u32::try_from(count(&used)?).map_err(|e| e.to_string())?,
-        history: attempts(history)?,
+        history: runs(history, lost)?,
         waiting: count(&waiting)? as u64,
     })
 }

@@ -142,7 +142,7 @@ local function deliver(lane, id, fields, failed, lost, history)
   local attempt = failed + lost_runs + 1
   redis.call('HSET', LANES, lane, table.concat({ consumer, id, fence, attempt, '' }, '|'))
   count_bytes(fields)
-  return { id, lane, fence, attempt, history, fields }
+  return { id, lane, fence, attempt, history, lost, fields }
 end
 
 -- Consumer, entry, fence, attempt and alone of a lane that is held; nothing of any other.

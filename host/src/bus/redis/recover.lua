@@ -12,9 +12,9 @@ for i = 1, #lanes, 2 do
   if held_by == consumer and not known[fence] and has_budget() then
     local entry = redis.call('XRANGE', stream, id, id)[1]
     local fields = entry and entry[2] or {}
-    local _, _, _, history = tried(id)
+    local _, lost, _, history = tried(id)
     count_bytes(fields)
-    found[#found + 1] = { id, lane, tonumber(fence), tonumber(attempt), history, fields }
+    found[#found + 1] = { id, lane, tonumber(fence), tonumber(attempt), history, lost, fields }
   end
 end
 return found

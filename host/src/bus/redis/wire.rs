@@ -7,7 +7,7 @@ use redis::{ScriptInvocation, Value};
 use super::millis;
 use crate::bus::{
     Attempt, Beat, Commit, Committed, Delivery, Entry, EntryId, Fetched, HeldBack, Lane, Lease,
-    Requeued, Trimmed, Verdict,
+    Requeued, Trimmed, Verdict, mark_given_back,
 };
 use crate::event::Fields;
 
@@ -202,7 +202,8 @@ pub(super) fn outboxes(value: Value) -> Parsed<Vec<(usize, bool, Vec<Entry>)>> {
 }
 
 pub(super) fn delivery(value: Value) -> Parsed<Delivery> {
-    let [id, lane, fence, attempt, history, fields] = array(value)?;
+    let [id, lane, fence, attempt, history, lost, fields] = array(value)?;
+    let history = runs(history, lost)?;
     Ok(Delivery {
         lease: Lease {
             entry: entry_id(id)?,
@@ -211,16 +212,20 @@ pub(super) fn delivery(value: Value) -> Parsed<Delivery> {
         },
         fields: pairs(fields)?,
         attempt: u32::try_from(count(&attempt)?).map_err(|e| e.to_string())?,
-        history: attempts(history)?,
+        history,
     })
 }
 
-pub(super) fn attempts(history: Value) -> Parsed<Vec<Attempt>> {
+/// A history, and the fences of the lost runs in it that count.
+pub(super) fn runs(history: Value, lost: Value) -> Parsed<Vec<Attempt>> {
     let history = bytes(history)?;
     if history.is_empty() {
         return Ok(Vec::new());
     }
-    serde_json::from_slice(&history).map_err(|e| format!("history of attempts: {e}"))
+    let mut history: Vec<Attempt> =
+        serde_json::from_slice(&history).map_err(|e| format!("history of attempts: {e}"))?;
+    mark_given_back(&mut history, &text(lost)?);
+    Ok(history)
 }
 
 fn pairs(value: Value) -> Parsed<Fields> {
