@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod dlq;
 mod doctor;
+mod explain;
 mod filter;
 mod lane;
 mod output;
@@ -112,6 +113,7 @@ enum Verb {
     #[command(subcommand)]
     Config(config::Verb),
     Doctor(doctor::Args),
+    Explain(explain::Args),
     Demo(demo::Args),
 }
 
@@ -159,6 +161,7 @@ impl Cli {
             Verb::Status(args) => status::run(args, &global).await,
             Verb::Trim(args) => trim::run(args, &global).await,
             Verb::Config(verb) => config::run(verb, &global).await,
+            Verb::Explain(args) => explain::run(args, &global).await,
             Verb::Doctor(args) => doctor::run(args, &global).await,
             Verb::Demo(args) => demo::run(args, &global).await,
         }

@@ -1,5 +1,7 @@
 //! Why an event has no result: the one place that names and classifies failures.
 
+mod codes;
+
 use std::fmt;
 use std::time::Duration;
 

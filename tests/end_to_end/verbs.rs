@@ -1,5 +1,6 @@
 //! `publish` and `status` as a user meets them, and what all verbs have in common.
 
+use hothouse::failure::ErrorType;
 use serde_json::{Value, json};
 
 use crate::event::{id_of, lines, started};
@@ -201,6 +202,7 @@ async fn every_verb_has_help_with_examples() {
         &["status"],
         &["config", "validate"],
         &["doctor"],
+        &["explain"],
         &["demo"],
     ] {
         let help = run(&folder, &[verb, &["--help"]].concat(), b"")
@@ -220,6 +222,24 @@ async fn every_verb_has_help_with_examples() {
     }
     let help = run(&folder, &["--help"], b"").await.exits(0).stdout;
     assert!(help.contains("Exit codes:"), "{help}");
+}
+
+#[tokio::test]
+async fn every_error_type_is_explained() {
+    let folder = root();
+    let list = run(&folder, &["explain", "--json"], b"").await.exits(0);
+    let list = list.json();
+    let all = list.as_array().expect("a list");
+    assert_eq!(all.len(), ErrorType::ALL.len());
+    for one in all {
+        let name = one["error_type"].as_str().expect("a name");
+        let page = run(&folder, &["explain", name], b"").await.exits(0).stdout;
+        assert!(page.starts_with(&format!("# {name}\n")), "{page}");
+        let retried = one["retried"].as_bool().expect("whether it is retried");
+        assert_eq!(page.contains("It is retried"), retried, "{page}");
+    }
+    let unknown = run(&folder, &["explain", "bad_luck"], b"").await.exits(2);
+    assert!(unknown.stderr.contains("out_of_fuel"), "{unknown:#?}");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use anyhow::bail;
 use super::letter::Letter;
 use crate::bus::{Bus, BusError, EntryId, Subscription};
 use crate::cli::Usage;
+use crate::cli::explain::error_type;
 use crate::cli::filter::Filter;
 use crate::event::Id;
 use crate::failure::ErrorType;
@@ -209,15 +210,4 @@ impl Chosen {
             }
         }
     }
-}
-
-/// Reads an error type by its name on the wire.
-fn error_type(text: &str) -> Result<ErrorType, String> {
-    let known = ErrorType::ALL
-        .into_iter()
-        .find(|kind| kind.as_str() == text);
-    known.ok_or_else(|| {
-        let names = ErrorType::ALL.map(ErrorType::as_str);
-        format!("expected one of {}", names.join(", "))
-    })
 }
