@@ -437,7 +437,7 @@ pub(crate) fn outcome_id(event_id: Id, group: &str, generation: u32, what: &str)
 }
 
 /// Finer than a millisecond is noise between hosts.
-fn millis(time: DateTime<Utc>) -> DateTime<Utc> {
+pub(crate) fn millis(time: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(time.timestamp_millis()).unwrap_or(time)
 }
 

@@ -38,6 +38,9 @@ use crate::event::{EventType, Fields};
 /// Longest wait for an answer of the server.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// For scripts that look at no finished event.
+const NO_WINDOW: Duration = Duration::ZERO;
+
 pub use self::url::{RedisUrl, RedisUrlError};
 
 /// A host's view of one Redis server, or of a cluster.
@@ -99,15 +102,25 @@ impl RedisBus {
         subscription: &Subscription,
         call: &ScriptInvocation<'_>,
     ) -> Result<Value, BusError> {
+        self.run_on(subscription.stream, &subscription.group, call)
+            .await
+    }
+
+    async fn run_on(
+        &self,
+        stream: &str,
+        group: &str,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<Value, BusError> {
         self.link
-            .run(subscription.stream, async |connection| {
+            .run(stream, async |connection| {
                 call.invoke_async(connection).await
             })
             .await
             .map_err(|error| match error {
                 BusError::NoGroup { .. } => BusError::NoGroup {
-                    stream: subscription.stream.to_owned(),
-                    group: subscription.group.clone(),
+                    stream: stream.to_owned(),
+                    group: group.to_owned(),
                 },
                 BusError::Unavailable { .. }
                 | BusError::RoutesDiffer { .. }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -11,6 +11,7 @@ use super::scan::{Scan, Selected};
 use super::{Request, derive};
 use crate::bus::{Bus, BusError, EntryId, ReplayRun, ReplayStep};
 use crate::event::{Fields, Id};
+use crate::outcome::millis;
 
 /// Events, and bytes of them, that go to the bus at once. One goes whatever its size.
 const STEP: (usize, usize) = (64, 4 << 20);
@@ -133,17 +134,11 @@ async fn fill(
         if id > run.cursor {
             let group = &request.selection.group;
             let to = request.to.as_ref();
-            let derived = derive(run.run, id, &fields, &event, group, to, now());
+            let derived = derive(run.run, id, &fields, &event, group, to, millis(Utc::now()));
             ready.push_back((id, derived));
         }
     }
     Ok(false)
-}
-
-/// Finer than a millisecond is noise.
-fn now() -> DateTime<Utc> {
-    let now = Utc::now();
-    DateTime::from_timestamp_millis(now.timestamp_millis()).unwrap_or(now)
 }
 
 fn bytes(ready: &VecDeque<(EntryId, Fields)>) -> usize {

@@ -166,17 +166,7 @@ impl Book<'_> {
             )?
             .query_row(
                 params![self.stream(), self.group(), lane.as_str(), id.ms, id.seq],
-                |row| {
-                    let (lost, history): (String, String) = (row.get(1)?, row.get(3)?);
-                    let mut history: Vec<Attempt> = blob::json(&history)?;
-                    mark_given_back(&mut history, &lost);
-                    Ok(Tried {
-                        failed: row.get(0)?,
-                        lost,
-                        due: row.get(2)?,
-                        history,
-                    })
-                },
+                Tried::read,
             )
             .optional()
     }
@@ -249,6 +239,21 @@ impl Book<'_> {
                 })
             })
             .optional()
+    }
+}
+
+impl Tried {
+    /// Of the columns `failed`, `lost`, `due` and `history`.
+    pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<Self> {
+        let (lost, history): (String, String) = (row.get(1)?, row.get(3)?);
+        let mut history: Vec<Attempt> = blob::json(&history)?;
+        mark_given_back(&mut history, &lost);
+        Ok(Self {
+            failed: row.get(0)?,
+            lost,
+            due: row.get(2)?,
+            history,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The steps on a group's books, each within one transaction. They mirror `redis/*.lua`.
 
-use rusqlite::{Result, Transaction};
+use rusqlite::{Result, Transaction, params};
 
 use super::blob;
 use crate::bus::lane::{Claim, claim, event_id};
@@ -137,13 +137,17 @@ impl Book<'_> {
         let fence: u64 = self.db.prepare_cached(
             "UPDATE groups SET fence = fence + 1 WHERE stream = ?1 AND name = ?2 RETURNING fence",
         )?.query_row([self.stream(), self.group()], |row| row.get(0))?;
-        self.execute(
-            "UPDATE pending SET waiting = 0
-             WHERE stream = ?1 AND name = ?2 AND lane = ?3 AND ms = ?4 AND seq = ?5",
-            &[&lane.as_str(), &id.ms, &id.seq],
-        )?;
-        let tried = self.tried(&lane, id)?;
-        let tried = tried.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let tried = self
+            .db
+            .prepare_cached(
+                "UPDATE pending SET waiting = 0
+                 WHERE stream = ?1 AND name = ?2 AND lane = ?3 AND ms = ?4 AND seq = ?5
+                 RETURNING failed, lost, due, history",
+            )?
+            .query_row(
+                params![self.stream(), self.group(), lane.as_str(), id.ms, id.seq],
+                Tried::read,
+            )?;
         let attempt = tried.attempts() + 1;
         self.execute(
             "INSERT OR REPLACE INTO lanes (stream, name, lane, consumer, ms, seq, fence, attempt)

@@ -58,7 +58,7 @@ if room > 0 and full == 0 and has_budget() then
       if busy and busy ~= 'aside' then
         -- Where somebody set the group back, it may wait there already.
         local added = redis.call('ZADD', WAIT, 0, waiting(lane, id))
-        if added == 1 and string.sub(busy, 1, 8) == 'stopped|' then
+        if added == 1 and is_stopped(busy) then
           redis.call('HINCRBY', META, 'held_back', 1)
         end
       elseif not has_budget() then

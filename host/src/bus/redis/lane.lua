@@ -13,7 +13,7 @@ local held_by = parse(token)
 if held_by then
   return { 'held', held_by }
 end
-local stopped = string.sub(token, 1, 8) == 'stopped|'
+local stopped = is_stopped(token)
 if stopped ~= (wish == 'release') then
   return { stopped and 'stopped' or 'waiting', '' }
 end
@@ -30,7 +30,7 @@ if not member then
 end
 redis.call('HSET', LANES, lane, '')
 redis.call('ZADD', READY, now, lane)
-local id = unpad(string.sub(member, #lane + 2))
+local id = entry_of(lane, member)
 local failed, lost, aside_until, history = tried(id)
 if aside_until ~= '' then
   note_tries(id, failed, lost, '', history)

@@ -2,7 +2,7 @@
 local most, wanted, only = tonumber(ARGV[6]), ARGV[7], ARGV[8]
 
 local function state_of(token)
-  if string.sub(token, 1, 8) == 'stopped|' then
+  if is_stopped(token) then
     return 'stopped'
   end
   return parse(token) and 'held' or 'waiting'
@@ -28,12 +28,11 @@ for i = 1, #lanes, 2 do
       local head = held_id
       if not head then
         local member = first_waiting(lane, 0)
-        head = member and unpad(string.sub(member, #lane + 2))
+        head = member and entry_of(lane, member)
       end
       local failed, lost, _, history = tried(head or '')
-      local _, lost_runs = string.gsub(lost, ',', '')
       found[#found + 1] = {
-        lane, state, count_waiting(lane), head or '', failed + lost_runs, history, lost,
+        lane, state, count_waiting(lane), head or '', count_runs(failed, lost), history, lost,
         redis.call('ZSCORE', READY, lane) or '',
         held_by or '', attempt or '', alone or '', id or '', stopped_at or '',
       }

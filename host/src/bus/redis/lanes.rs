@@ -6,14 +6,11 @@ use chrono::{DateTime, Utc};
 use redis::Value;
 
 use super::wire::{array, count, delivery, entry_id, list, runs, text};
-use super::{RedisBus, millis};
+use super::{NO_WINDOW, RedisBus, millis};
 use crate::bus::{
     BusError, EntryId, Lane, LaneState, LaneStateName, LaneStatus, LaneStep, Lanes, Stepped,
     Subscription,
 };
-
-/// The scripts ask for a deduplication window; that of the lanes does not use it.
-const NO_WINDOW: Duration = Duration::ZERO;
 
 impl RedisBus {
     pub(super) async fn list_lanes(
@@ -28,12 +25,7 @@ impl RedisBus {
         call.arg(max)
             .arg(state.map_or("", LaneStateName::as_str))
             .arg(only.map_or("", Lane::as_str));
-        let reply = self
-            .link
-            .run(stream, async |connection| {
-                call.invoke_async(connection).await
-            })
-            .await?;
+        let reply = self.run_on(stream, group, &call).await?;
         lanes(reply).map_err(|reason| self.link.broken(reason))
     }
 

@@ -1,9 +1,7 @@
 //! The dead letters of a group on Redis.
 
-use redis::Value;
-
-use super::{RedisBus, wire};
-use crate::bus::{BusError, Entry, EntryId, REPLY_BUDGET, Requeued, Subscription, prefix};
+use super::{NO_WINDOW, RedisBus, wire};
+use crate::bus::{BusError, Entry, EntryId, Requeued, Subscription};
 use crate::event::PluginRef;
 
 impl RedisBus {
@@ -14,22 +12,9 @@ impl RedisBus {
         after: EntryId,
         max: usize,
     ) -> Result<Vec<Entry>, BusError> {
-        let mut call = self.scripts.page.key(stream);
-        // Neither a window nor the time is of any matter to it.
-        call.key(prefix(stream, group))
-            .arg(group)
-            .arg(self.consumer.as_str())
-            .arg(1)
-            .arg("")
-            .arg(REPLY_BUDGET)
-            .arg(after.to_string())
-            .arg(max);
-        let reply: Value = self
-            .link
-            .run(stream, async |connection| {
-                call.invoke_async(connection).await
-            })
-            .await?;
+        let mut call = self.call_on(&self.scripts.page, stream, group, NO_WINDOW);
+        call.arg(after.to_string()).arg(max);
+        let reply = self.run_on(stream, group, &call).await?;
         wire::entries(reply).map_err(|reason| self.link.broken(reason))
     }
 

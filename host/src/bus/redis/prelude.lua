@@ -46,27 +46,13 @@ local function uuid(value)
   end
 end
 
--- Sequence numbers do not sort as text: 1-10 comes before 1-9. Padded, they do.
-local function pad(id)
-  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-  return string.rep('0', 20 - #ms) .. ms .. '-' .. string.rep('0', 20 - #seq) .. seq
-end
-
-local function unpad(padded)
-  local ms, seq = string.match(padded, '^0*(%d+)-0*(%d+)$')
-  return ms .. '-' .. seq
-end
-
 local function waiting(lane, id)
   return lane .. '\0' .. pad(id)
 end
 
-local function map(fields)
-  local by_name = {}
-  for i = 1, #fields, 2 do
-    by_name[fields[i]] = fields[i + 1]
-  end
-  return by_name
+-- The entry of a member of :wait.
+local function entry_of(lane, member)
+  return unpad(string.sub(member, #lane + 2))
 end
 
 local function json(text)
@@ -132,14 +118,19 @@ local function tried(id)
   return '0', '', '', ''
 end
 
+-- Runs that have ended.
+local function count_runs(failed, lost)
+  local _, lost_runs = string.gsub(lost, ',', '')
+  return failed + lost_runs
+end
+
 local function note_tries(id, failed, lost, aside_until, history)
   redis.call('HSET', TRY, id, table.concat({ failed, lost, aside_until, history }, '|'))
 end
 
 local function deliver(lane, id, fields, failed, lost, history)
   local fence = redis.call('HINCRBY', META, 'fence', 1)
-  local _, lost_runs = string.gsub(lost, ',', '')
-  local attempt = failed + lost_runs + 1
+  local attempt = count_runs(failed, lost) + 1
   redis.call('HSET', LANES, lane, table.concat({ consumer, id, fence, attempt, '' }, '|'))
   count_bytes(fields)
   return { id, lane, fence, attempt, history, lost, fields }
@@ -148,6 +139,10 @@ end
 -- Consumer, entry, fence, attempt and alone of a lane that is held; nothing of any other.
 local function parse(token)
   return string.match(token or '', '^(.*)|(.*)|(.*)|(.*)|(.*)$')
+end
+
+local function is_stopped(token)
+  return string.sub(token, 1, 8) == 'stopped|'
 end
 
 local function first_waiting(lane, offset)
@@ -194,7 +189,7 @@ local function take_head(lane)
       end
       return nil
     end
-    local id = unpad(string.sub(member, #lane + 2))
+    local id = entry_of(lane, member)
     local failed, lost, aside_until, history = tried(id)
     local due = tonumber(aside_until) or 0
     local entry = due <= now and redis.call('XRANGE', stream, id, id)[1]

@@ -29,6 +29,7 @@ impl Scripts {
             ($file:literal) => {
                 load(concat!(
                     concat!("-- hothouse: ", $file, "\n"),
+                    include_str!("entries.lua"),
                     include_str!("prelude.lua"),
                     include_str!($file)
                 ))
@@ -46,7 +47,11 @@ impl Scripts {
             page: script!("page.lua"),
             requeue: script!("requeue.lua"),
             purge: script!("purge.lua"),
-            trim: load(concat!("-- hothouse: trim.lua\n", include_str!("trim.lua"))),
+            trim: load(concat!(
+                "-- hothouse: trim.lua\n",
+                include_str!("entries.lua"),
+                include_str!("trim.lua")
+            )),
             replay_begin: Script::new(include_str!("replay_begin.lua")),
             replay_append: Script::new(include_str!("replay_append.lua")),
             outbox: Script::new(include_str!("outbox.lua")),

@@ -12,11 +12,6 @@ local most, budget = tonumber(ARGV[6]), tonumber(ARGV[7])
 -- Entries are copied to be counted: a few at a time.
 local AT_ONCE = 16
 
-local function pad(id)
-  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-  return string.rep('0', 20 - #ms) .. ms .. '-' .. string.rep('0', 20 - #seq) .. seq
-end
-
 -- The number after a number of any length: Lua's own are floats.
 local function plus_one(digits)
   local head, digit, nines = string.match(digits, '^(.-)([0-8])(9*)$')
@@ -32,14 +27,6 @@ local function after(id)
     return plus_one(ms) .. '-0'
   end
   return ms .. '-' .. plus_one(seq)
-end
-
-local function map(fields)
-  local by_name = {}
-  for i = 1, #fields, 2 do
-    by_name[fields[i]] = fields[i + 1]
-  end
-  return by_name
 end
 
 if redis.call('EXISTS', stream) == 0 then
