@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hothouse::bus::{Lease, Loss, Subscription};
+use hothouse::bus::{Delivery, Lease, Loss, Subscription};
 use hothouse::event::Id;
 use tokio::time::timeout;
 
@@ -229,35 +229,33 @@ pub(crate) async fn a_heartbeat_tells_when_the_next_lease_ends_and_whether_a_lan
     );
 }
 
-pub(crate) async fn nobody_is_given_up_where_the_whole_group_was_silent(store: Store) {
+/// Two hosts of a group of which nobody was heard of for a lease, as after an outage of the bus,
+/// and what the first one holds.
+async fn two_silent_hosts(store: &Store) -> (Host, Host, Delivery) {
     store.publish(vec![started(Id::random(), 0)]).await;
-    // What a silent host of a group holds moves when its lease is over (above). Here the bus
-    // itself is as if it had been away: of nobody was a heartbeat seen for a lease.
-    let group = short_lease();
-    let mut a = store.host("a", &group).await;
-    let mut b = store.host("b", &group).await;
+    let mut a = store.host("a", &short_lease()).await;
+    let b = store.host("b", &short_lease()).await;
     let held = a.take_one().await;
     eventually("both leases are over", async || {
-        (store.status(&group).await.hosts == 0).then_some(())
+        (store.status(&short_lease()).await.hosts == 0).then_some(())
     })
     .await;
+    (a, b, held)
+}
+
+pub(crate) async fn nobody_is_given_up_where_the_whole_group_was_silent(store: Store) {
+    // What a silent host of a group holds moves when its lease is over (above). Here it is the
+    // bus that was away.
+    let (mut a, mut b, held) = two_silent_hosts(&store).await;
     b.heartbeat().await;
     a.heartbeat().await;
     assert_eq!(b.take(10).await.len(), 0);
     a.commit(vec![done(&held)]).await.assert_applied();
-    store.assert_at_rest(&group).await;
+    store.assert_at_rest(&short_lease()).await;
 }
 
 pub(crate) async fn a_host_that_does_not_come_back_with_the_bus_is_given_up(store: Store) {
-    store.publish(vec![started(Id::random(), 0)]).await;
-    let group = short_lease();
-    let mut a = store.host("a", &group).await;
-    let mut b = store.host("b", &group).await;
-    let held = a.take_one().await;
-    eventually("both leases are over", async || {
-        (store.status(&group).await.hosts == 0).then_some(())
-    })
-    .await;
+    let (_a, mut b, held) = two_silent_hosts(&store).await;
     let taken = eventually("the entry moves to b", async || {
         b.heartbeat().await;
         b.take(10).await.pop()
