@@ -3,7 +3,6 @@
 
 mod rehearsal;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::failure::{ErrorType, Failure, MAX_MESSAGE, clean};
 use crate::outcome::{self, Ended};
 use crate::plugin::{Plugin, PluginId, Registry, Slot};
 use crate::router::Router;
-use crate::sandbox::Run;
+use crate::sandbox::{Grants, Run};
 
 pub use rehearsal::Rehearsal;
 
@@ -142,19 +141,20 @@ impl Pipeline {
 
     /// One run in the sandbox, or why there was none.
     async fn call(&self, plugin: &Plugin, event: &Event, attempt: u32) -> Result<Run, Failure> {
-        let repository = self.repository(plugin, event)?;
+        let grants = self.grants(plugin, event)?;
         let (event_id, generation) = (event.envelope.event_id, event.envelope.generation);
         tracing::debug!(%event_id, generation, plugin = plugin.label, attempt, "run begins");
-        Ok(plugin.call(event, attempt, repository.as_deref()).await)
+        Ok(plugin.call(event, attempt, &grants).await)
     }
 
-    fn repository(&self, plugin: &Plugin, event: &Event) -> Result<Option<PathBuf>, Failure> {
+    fn grants(&self, plugin: &Plugin, event: &Event) -> Result<Grants, Failure> {
         if plugin.repository
             && let Payload::DiscoveryStarted(data) = &event.payload
         {
-            return self.repositories.find(data.repository_id).map(Some);
+            let directory = self.repositories.find(data.repository_id)?;
+            return Ok(Grants::repository(&directory));
         }
-        Ok(None)
+        Ok(Grants::default())
     }
 }
 

@@ -3,7 +3,7 @@
 mod manifest;
 mod registry;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::PluginConfig;
 use crate::event::Event;
 use crate::failure::{ErrorType, Failure};
-use crate::sandbox::{Call, Limits, LoadError, Loaded, Run, Sandbox};
+use crate::sandbox::{Call, Grants, Limits, LoadError, Loaded, Run, Sandbox};
 
 pub use manifest::{Manifest, ManifestError};
 pub use registry::Registry;
@@ -148,14 +148,14 @@ impl Plugin {
 
 impl Plugin {
     /// Runs it once on an event, within its limits. As [`Loaded::call`].
-    pub async fn call(&self, event: &Event, attempt: u32, repository: Option<&Path>) -> Run {
+    pub async fn call(&self, event: &Event, attempt: u32, grants: &Grants) -> Run {
         let call = Call {
             event,
             attempt,
             plugin: &self.label,
             limits: &self.limits,
             emits: &self.manifest.emits,
-            repository,
+            grants,
         };
         self.component.call(call).await
     }

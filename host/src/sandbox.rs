@@ -5,11 +5,11 @@
 mod bindings;
 mod convert;
 mod engine;
+mod grants;
 mod journal;
 mod limits;
 mod trap;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,11 +25,12 @@ use crate::event::{DetectedStack, Event, EventType, TokenUsage};
 use crate::failure::{ErrorType, Failure};
 
 use self::bindings::{AnyPre, Instance};
+pub use self::grants::{Access, Grants, Mount};
 use self::journal::Journal;
 use self::limits::Limiter;
 pub use self::limits::{Limits, LimitsPatch};
 
-/// Where a granted repository is mounted, read-only.
+/// Where a granted repository is mounted.
 pub const REPOSITORY_PATH: &str = "/repo";
 
 /// What a component exports, and so what it can handle.
@@ -210,8 +211,8 @@ pub struct Call<'a> {
     pub limits: &'a Limits,
     /// Types that a handler may emit.
     pub emits: &'a [EventType],
-    /// A directory to mount read-only at [`REPOSITORY_PATH`].
-    pub repository: Option<&'a Path>,
+    /// What it may reach.
+    pub grants: &'a Grants,
 }
 
 /// Engine, linker and slots. One for each process.
@@ -363,13 +364,13 @@ impl Loaded {
             }
         };
         let limits = call.limits;
-        let ran = tokio::time::timeout(limits.timeout, self.invoke(&mut store, &call)).await;
+        let ran = tokio::time::timeout(limits.timeout(), self.invoke(&mut store, &call)).await;
         let result = match ran {
             Ok(Ok(reply)) => reply,
             Ok(Err(error)) => Err(trap::classify(&error, store.data(), limits)),
             Err(_) => Err(Failure::new(
                 ErrorType::Timeout,
-                format!("ran longer than its limit of {:?}", limits.timeout),
+                format!("ran longer than its limit of {:?}", limits.timeout()),
             )),
         };
         let fuel_left = store.get_fuel().unwrap_or(0);
@@ -389,12 +390,10 @@ impl Loaded {
 
     fn store(&self, call: &Call<'_>) -> Result<Store<State>, Failure> {
         let state = State::new(call).map_err(|error| {
-            let repository = call.repository.map(Path::display);
-            let message = match repository {
-                Some(path) => format!("cannot mount the repository {path}: {error:#}"),
-                None => format!("cannot set up the run: {error:#}"),
-            };
-            Failure::new(ErrorType::HostError, message)
+            Failure::new(
+                ErrorType::HostError,
+                format!("cannot set up the run: {error:#}"),
+            )
         })?;
         let mut store = Store::new(&self.engine, state);
         engine::limit(&mut store, call.limits)
@@ -456,7 +455,7 @@ impl State {
     fn new(call: &Call<'_>) -> wasmtime::Result<Self> {
         let journal = Journal::new(call.plugin, &call.event.envelope, call.limits);
         Ok(Self {
-            wasi: engine::wasi(&journal, call.repository)?,
+            wasi: engine::wasi(&journal, call.grants)?,
             table: engine::table(),
             limiter: Limiter::new(call.limits),
             journal,

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use hothouse::event::{Event, EventType, decode_json};
-use hothouse::sandbox::{Call, Limits, LimitsPatch, Loaded, Run, Sandbox, World};
+use hothouse::sandbox::{Call, Grants, Limits, LimitsPatch, Loaded, Run, Sandbox, World};
 use serde_json::{Value, json};
 
 const EXECUTION: &str = "9b2f1c58-0b4e-4e0b-9a39-6d7a4f0a1b2c";
@@ -79,7 +79,7 @@ struct Setup<'a> {
     attempt: u32,
     limits: LimitsPatch,
     emits: &'a [EventType],
-    repository: Option<&'a Path>,
+    grants: Grants,
 }
 
 impl Default for Setup<'_> {
@@ -89,7 +89,7 @@ impl Default for Setup<'_> {
             attempt: 1,
             limits: LimitsPatch::default(),
             emits: &[],
-            repository: None,
+            grants: Grants::default(),
         }
     }
 }
@@ -105,7 +105,7 @@ async fn call(component: &Loaded, world: World, setup: Setup<'_>) -> Run {
             plugin: "guest@0.0.0",
             limits: &limits,
             emits: setup.emits,
-            repository: setup.repository,
+            grants: &setup.grants,
         })
         .await
 }

@@ -2,7 +2,7 @@
 
 use hothouse::event::EventType;
 use hothouse::failure::ErrorType;
-use hothouse::sandbox::{LimitsPatch, Reply, Run, World};
+use hothouse::sandbox::{Grants, LimitsPatch, Reply, Run, World};
 use serde_json::{Value, json};
 
 use super::{REPOSITORY, Setup, call, load, run};
@@ -96,7 +96,7 @@ async fn a_repository_can_be_read_and_nothing_else_and_not_written() {
     let repository = tempfile::tempdir().expect("directory");
     std::fs::write(repository.path().join("README.md"), "hello").expect("file");
     let setup = Setup {
-        repository: Some(repository.path()),
+        grants: Grants::repository(repository.path()),
         ..Setup::default()
     };
     let run = run("writes_to_repository", World::Analyzer, setup).await;

@@ -15,7 +15,7 @@ use crate::config::{PluginConfig, RetryPolicy};
 use crate::event::{Event, Fields, Payload, decode_json};
 use crate::outcome::{Ended, conclude};
 use crate::plugin::{Manifest, Plugin};
-use crate::sandbox::{Cost, Limits, LimitsPatch, Sandbox};
+use crate::sandbox::{Cost, Grants, Limits, LimitsPatch, Sandbox};
 use crate::telemetry;
 
 /// Runs one event through one plugin, without a bus, and shows outcome and cost
@@ -70,7 +70,8 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         )));
     }
     let repository = repository(&args, &plugin, &event, global)?;
-    let run = plugin.call(&event, 1, repository.as_deref()).await;
+    let grants = repository.as_deref().map(Grants::repository);
+    let run = plugin.call(&event, 1, &grants.unwrap_or_default()).await;
     let completed = run.result.is_ok();
     let no_retries = RetryPolicy {
         delays: Vec::new(),

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::bindings::types::{HandlerError, Metadata};
 use super::bindings::{agent, analyzer, handler};
-use super::{Call, Limits, REPOSITORY_PATH, Reply, World};
+use super::{Call, Limits, Reply, World};
 use crate::event::{self, DetectedStack, Event, EventType, Extra, Payload};
 use crate::failure::{ErrorType, Failure};
 
@@ -40,7 +40,7 @@ pub(super) fn discovery_request(call: &Call<'_>) -> Option<DiscoveryRequest> {
         metadata: metadata(call),
         repository_id: data.repository_id.to_string(),
         discovery_type: data.discovery_type.clone(),
-        repository_path: call.repository.map(|_| REPOSITORY_PATH.to_owned()),
+        repository_path: call.grants.repository_path().map(str::to_owned),
         extra: object(&data.extra),
     })
 }

@@ -3,11 +3,11 @@
 //! Settings and their reasons: `docs/adr/0005-sandbox-settings.md`.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasData, HasSelf, Linker, ResourceTable};
+use wasmtime::error::Context as _;
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store,
 };
@@ -19,7 +19,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiView};
 
 use super::bindings::logging;
 use super::journal::Journal;
-use super::{Limits, LoadError, REPOSITORY_PATH, State};
+use super::{Access, Grants, Limits, LoadError, State};
 
 /// Between two yields to the runtime, in fuel: a guest that is busy with its own code is
 /// stopped by its time limit within this much.
@@ -159,9 +159,9 @@ impl HasData for HasIo {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// No arguments, no environment, no input, no network; output goes to the journal. Files are
-/// those of the repository, where one is granted.
-pub(super) fn wasi(journal: &Journal, repository: Option<&Path>) -> wasmtime::Result<WasiCtx> {
+/// No arguments, no input, no network; output goes to the journal. Files and environment are
+/// what is granted.
+pub(super) fn wasi(journal: &Journal, grants: &Grants) -> wasmtime::Result<WasiCtx> {
     let mut wasi = WasiCtx::builder();
     wasi.stdout(journal.stdout())
         .stderr(journal.stderr())
@@ -171,8 +171,16 @@ pub(super) fn wasi(journal: &Journal, repository: Option<&Path>) -> wasmtime::Re
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false);
-    if let Some(repository) = repository {
-        wasi.preopened_dir(repository, REPOSITORY_PATH, FsPerms::ReadOnly)?;
+    for mount in &grants.mounts {
+        let perms = match mount.access {
+            Access::Read => FsPerms::ReadOnly,
+            Access::Write => FsPerms::ReadWrite,
+        };
+        wasi.preopened_dir(&mount.directory, &mount.at, perms)
+            .with_context(|| format!("cannot mount {}", mount.directory.display()))?;
+    }
+    for (name, value) in &grants.environment {
+        wasi.env(name, value);
     }
     Ok(wasi.build())
 }

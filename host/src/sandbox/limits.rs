@@ -5,99 +5,88 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use wasmtime::ResourceLimiter;
 
-/// Elements of all tables of one run.
-const MAX_TABLE_ELEMENTS: usize = 100_000;
+/// Declares every limit once: its default, the most that a plugin can ask for where the
+/// operator sets nothing else, and what it bounds.
+macro_rules! limits {
+    ($( $(#[$doc:meta])* $name:ident: $unit:ty = $default:expr, at most $most:expr; )*) => {
+        /// The limits of one plugin. Defaults and maxima stand in `sandbox/limits.rs` alone.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+        pub struct Limits { $( $(#[$doc])* pub $name: $unit, )* }
 
-/// The limits of one run. The defaults stand in [`Limits::DEFAULT`] alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Limits {
-    /// About one unit for each WebAssembly instruction.
-    pub fuel: u64,
-    /// Wall-clock time, also while the guest waits for the host.
-    #[serde(skip)]
-    pub timeout: Duration,
-    /// Linear memory, summed over all memories, in bytes.
-    pub memory_bytes: usize,
+        impl Limits {
+            /// What a plugin gets that asks for nothing.
+            pub const DEFAULT: Self = Self { $( $name: $default, )* };
+
+            /// The most that a plugin can ask for, where the operator sets nothing else.
+            pub const MAXIMUM: Self = Self { $( $name: $most, )* };
+
+            /// These limits with the values that `patch` sets.
+            #[must_use]
+            pub fn with(self, patch: &LimitsPatch) -> Self {
+                Self { $( $name: patch.$name.unwrap_or(self.$name), )* }
+            }
+
+            /// The smaller of each.
+            #[must_use]
+            pub fn at_most(self, most: &Self) -> Self {
+                Self { $( $name: self.$name.min(most.$name), )* }
+            }
+        }
+
+        /// Limits as a manifest or the configuration sets them: some or none.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct LimitsPatch { $( $(#[$doc])* pub $name: Option<$unit>, )* }
+    };
+}
+
+limits! {
+    /// About one unit for each WebAssembly instruction, and what the host's work costs.
+    fuel: u64 = 1_000_000_000, at most 100_000_000_000;
+    /// Wall-clock time in milliseconds, also while the guest waits for the host.
+    timeout_ms: u64 = 30_000, at most 3_600_000;
+    /// Linear memory and tables, summed, in bytes.
+    memory_bytes: usize = 64 << 20, at most 1 << 30;
     /// The result, in bytes.
-    pub output_bytes: usize,
+    output_bytes: usize = 1 << 20, at most 16 << 20;
     /// Log text, in bytes. More is dropped and counted.
-    pub log_bytes: usize,
+    log_bytes: usize = 64 << 10, at most 1 << 20;
     /// Log lines. More are dropped and counted.
-    pub log_lines: u64,
+    log_lines: u64 = 1_000, at most 100_000;
+    /// What the guest passes to the host in one call, in bytes.
+    host_call_bytes: usize = 1 << 20, at most 16 << 20;
+    /// What the guest passes to the host in all its calls, in bytes.
+    host_bytes: usize = 64 << 20, at most 1 << 30;
+    /// Resource handles held at once.
+    handles: usize = 256, at most 10_000;
+    /// Random bytes.
+    random_bytes: u64 = 1 << 20, at most 64 << 20;
+    /// Runs of the plugin at a time, in one host.
+    concurrent_runs: u32 = 16, at most 10_000;
+    /// Size of the component, in bytes.
+    component_bytes: usize = 64 << 20, at most 256 << 20;
+    /// Time to compile the component, in milliseconds.
+    compile_ms: u64 = 120_000, at most 600_000;
+    /// Address space to compile the component in, in bytes.
+    compile_memory_bytes: u64 = 4 << 30, at most 16 << 30;
 }
 
 impl Limits {
-    /// What a plugin gets that asks for nothing.
-    pub const DEFAULT: Self = Self {
-        fuel: 1_000_000_000,
-        timeout: Duration::from_secs(30),
-        memory_bytes: 64 << 20,
-        output_bytes: 1 << 20,
-        log_bytes: 64 << 10,
-        log_lines: 1_000,
-    };
-
-    /// The most that a plugin can ask for, where the operator sets nothing else.
-    pub const MAXIMUM: Self = Self {
-        fuel: 100_000_000_000,
-        timeout: Duration::from_secs(3600),
-        memory_bytes: 1 << 30,
-        output_bytes: 16 << 20,
-        log_bytes: 1 << 20,
-        log_lines: 100_000,
-    };
-
-    /// These limits with the values that `patch` sets.
+    /// [`Limits::timeout_ms`].
     #[must_use]
-    pub fn with(self, patch: &LimitsPatch) -> Self {
-        Self {
-            fuel: patch.fuel.unwrap_or(self.fuel),
-            timeout: patch.timeout_ms.map_or(self.timeout, Duration::from_millis),
-            memory_bytes: patch.memory_bytes.unwrap_or(self.memory_bytes),
-            output_bytes: patch.output_bytes.unwrap_or(self.output_bytes),
-            log_bytes: patch.log_bytes.unwrap_or(self.log_bytes),
-            log_lines: patch.log_lines.unwrap_or(self.log_lines),
-        }
-    }
-
-    /// The smaller of each.
-    #[must_use]
-    pub fn at_most(self, most: &Self) -> Self {
-        Self {
-            fuel: self.fuel.min(most.fuel),
-            timeout: self.timeout.min(most.timeout),
-            memory_bytes: self.memory_bytes.min(most.memory_bytes),
-            output_bytes: self.output_bytes.min(most.output_bytes),
-            log_bytes: self.log_bytes.min(most.log_bytes),
-            log_lines: self.log_lines.min(most.log_lines),
-        }
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
     }
 }
 
-/// Limits as a manifest or the configuration sets them: some or none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LimitsPatch {
-    /// See [`Limits::fuel`].
-    pub fuel: Option<u64>,
-    /// See [`Limits::timeout`]; in milliseconds.
-    pub timeout_ms: Option<u64>,
-    /// See [`Limits::memory_bytes`].
-    pub memory_bytes: Option<usize>,
-    /// See [`Limits::output_bytes`].
-    pub output_bytes: Option<usize>,
-    /// See [`Limits::log_bytes`].
-    pub log_bytes: Option<usize>,
-    /// See [`Limits::log_lines`].
-    pub log_lines: Option<u64>,
-}
+/// Bytes that the host holds for one element of a table.
+const TABLE_ELEMENT: usize = size_of::<usize>();
 
 /// Sums and bounds what the memories and tables of one run hold.
 pub(super) struct Limiter {
     limit: usize,
     held: usize,
     peak: usize,
-    table_elements: usize,
     denied: bool,
 }
 
@@ -107,7 +96,6 @@ impl Limiter {
             limit: limits.memory_bytes,
             held: 0,
             peak: 0,
-            table_elements: 0,
             denied: false,
         }
     }
@@ -124,6 +112,19 @@ impl Limiter {
     }
 }
 
+impl Limiter {
+    fn grow(&mut self, bytes: usize) -> bool {
+        let held = self.held.saturating_add(bytes);
+        if held > self.limit {
+            self.denied = true;
+            return false;
+        }
+        self.held = held;
+        self.peak = self.peak.max(held);
+        true
+    }
+}
+
 impl ResourceLimiter for Limiter {
     fn memory_growing(
         &mut self,
@@ -131,14 +132,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let held = self.held.saturating_add(desired.saturating_sub(current));
-        if held > self.limit {
-            self.denied = true;
-            return Ok(false);
-        }
-        self.held = held;
-        self.peak = self.peak.max(held);
-        Ok(true)
+        Ok(self.grow(desired.saturating_sub(current)))
     }
 
     fn table_growing(
@@ -147,14 +141,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let elements = self
-            .table_elements
-            .saturating_add(desired.saturating_sub(current));
-        if elements > MAX_TABLE_ELEMENTS {
-            self.denied = true;
-            return Ok(false);
-        }
-        self.table_elements = elements;
-        Ok(true)
+        let elements = desired.saturating_sub(current);
+        Ok(self.grow(elements.saturating_mul(TABLE_ELEMENT)))
     }
 }

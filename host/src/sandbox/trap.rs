@@ -74,7 +74,7 @@ fn trapped(trap: Trap, error: &wasmtime::Error, state: &State, limits: &Limits) 
         ),
         Trap::Interrupt => Failure::new(
             ErrorType::Timeout,
-            format!("ran longer than its limit of {:?}", limits.timeout),
+            format!("ran longer than its limit of {:?}", limits.timeout()),
         ),
         // Wasmtime's type, and open to additions: all others are the guest's fault alike.
         other => {
