@@ -1,9 +1,12 @@
 //! `hothouse.toml`, read and checked once: unknown keys are refused and every mistake is
 //! reported at once.
 
+mod allow;
 mod read;
+mod repositories;
 mod section;
 
+pub use repositories::{Repositories, RepositoryPattern, RepositoryPatternError};
 pub(crate) use section::{Section, parse};
 
 use std::collections::BTreeMap;
@@ -15,6 +18,7 @@ use serde::{Serialize, Serializer};
 use crate::bus::{BusUrl, Start, TrimBound};
 use crate::event::{EventType, Id};
 use crate::failure::{ErrorType, Failure};
+use crate::plugin::Allowed;
 use crate::sandbox::{Limits, LimitsPatch};
 
 /// Group of `agent.execution.started`, by the contract.
@@ -64,21 +68,13 @@ pub struct HostConfig {
     pub parked_limit: usize,
 }
 
-/// What a plugin may do with its event's repository: there is one kind so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Access {
-    /// Read it.
-    Read,
-}
-
 /// Where the plugin is and what it may do.
 #[derive(Debug, Clone)]
 pub struct PluginConfig {
     /// Its directory, with `plugin.toml`.
     pub path: PathBuf,
-    /// Whether it may read the repository of its event.
-    pub repository: bool,
+    /// What it may have, where its manifest asks for it.
+    pub allow: Allowed,
     /// Limits that the operator sets, whatever the manifest asks for.
     pub limits: LimitsPatch,
 }
@@ -196,41 +192,6 @@ pub struct TrimPolicy {
     pub bound: TrimBound,
     /// How often.
     pub every: Duration,
-}
-
-/// Maps repository ids to directories.
-#[derive(Debug, Clone, Default)]
-pub struct Repositories {
-    /// A path with `{repository_id}` in it.
-    pub pattern: Option<String>,
-    /// Directories of single repositories; they come before the pattern.
-    pub table: BTreeMap<Id, PathBuf>,
-}
-
-impl Repositories {
-    /// The directory of a repository.
-    ///
-    /// # Errors
-    /// `host_error` where none is configured or it is not there. It is retried: the
-    /// repository may be on its way.
-    pub fn find(&self, repository: Id) -> Result<PathBuf, Failure> {
-        let id = repository.to_string();
-        let path = match (self.table.get(&repository), &self.pattern) {
-            (Some(path), _) => path.clone(),
-            (None, Some(pattern)) => pattern.replace("{repository_id}", &id).into(),
-            (None, None) => {
-                let message = format!(
-                    "no directory is configured for repository {id}: set [repositories] in hothouse.toml"
-                );
-                return Err(Failure::new(ErrorType::HostError, message));
-            }
-        };
-        if path.is_dir() {
-            return Ok(path);
-        }
-        let message = format!("repository {id} is not at {}", path.display());
-        Err(Failure::new(ErrorType::HostError, message))
-    }
 }
 
 /// The configuration cannot be used.

@@ -10,7 +10,7 @@ use chrono::Utc;
 
 use crate::bus::{Attempt, Commit, Delivery, Loss, Verdict};
 use crate::config::Repositories;
-use crate::event::{Event, Fields, Malformed, Payload, PluginRef, Salvaged, decode};
+use crate::event::{Event, Fields, Malformed, PluginRef, Salvaged, decode};
 use crate::failure::{ErrorType, Failure, MAX_MESSAGE, clean};
 use crate::outcome::{self, Ended};
 use crate::plugin::{Plugin, PluginId, Registry, Slot};
@@ -148,13 +148,19 @@ impl Pipeline {
     }
 
     fn grants(&self, plugin: &Plugin, event: &Event) -> Result<Grants, Failure> {
-        if plugin.repository
-            && let Payload::DiscoveryStarted(data) = &event.payload
-        {
-            let directory = self.repositories.find(data.repository_id)?;
-            return Ok(Grants::repository(&directory));
+        let Some(access) = plugin.manifest.needs.repository() else {
+            return Ok(plugin.grants.clone());
+        };
+        let id = event
+            .payload
+            .repository_id()
+            .map_err(|error| Failure::new(ErrorType::MalformedEvent, error.to_string()))?;
+        match id {
+            Some(id) => Ok(plugin
+                .grants
+                .with_repository(&self.repositories.find(id)?, access)),
+            None => Ok(plugin.grants.clone()),
         }
-        Ok(Grants::default())
     }
 }
 

@@ -1,6 +1,11 @@
 //! Plugins: a component and its manifest, at one version, known by its digest.
 
+mod deploy;
+pub mod gate;
+mod grants;
 mod manifest;
+mod names;
+mod provide;
 mod registry;
 
 use std::path::PathBuf;
@@ -13,7 +18,12 @@ use crate::event::Event;
 use crate::failure::{ErrorType, Failure};
 use crate::sandbox::{Call, Grants, Limits, LoadError, Loaded, Run, Sandbox};
 
+pub use deploy::{DeployError, Target};
+pub use grants::{Allowed, Directory, Grant, Needs, SecretSource, Variable};
 pub use manifest::{Manifest, ManifestError};
+pub(crate) use names::overlap;
+pub use names::{MountPoint, MountPointError, VariableName, VariableNameError};
+pub use provide::Unprovided;
 pub use registry::Registry;
 
 /// Which plugin, which version, which bytes.
@@ -46,8 +56,8 @@ pub struct Plugin {
     pub manifest: Manifest,
     /// The limits in force.
     pub limits: Limits,
-    /// Whether it gets the repository of its event: it asks and the operator allows.
-    pub repository: bool,
+    /// What every run of it may reach, beside the repository of its event.
+    pub grants: Grants,
     /// The component.
     pub component: Loaded,
 }
@@ -66,6 +76,18 @@ pub enum PluginError {
         /// Why.
         reason: std::io::Error,
     },
+    /// Its component has more bytes than it may.
+    #[error(
+        "the component {path} has more than {most} bytes: raise the limit `component_bytes` if \
+         that is meant",
+        path = .path.display()
+    )]
+    TooLarge {
+        /// Which.
+        path: PathBuf,
+        /// How many it may have.
+        most: usize,
+    },
     /// Its component is refused.
     #[error("the component {path} is refused: {reason}", path = .path.display())]
     Refused {
@@ -76,15 +98,32 @@ pub enum PluginError {
     },
     /// It needs what the operator does not allow.
     #[error(
-        "plugin {name} needs `repository = \"{access}\"`, which the configuration does not allow: \
-         add `allow = {{ repository = \"{access}\" }}` to [plugins.{name}]"
+        "plugin {name} needs what the configuration does not allow: {}; to allow it, add to \
+         [plugins.{name}.allow]: {}",
+        list(missing, Grant::to_string),
+        list(missing, Grant::to_allow)
     )]
     NotAllowed {
         /// Which plugin.
         name: String,
         /// What it needs.
-        access: &'static str,
+        missing: Vec<Grant>,
     },
+    /// What it needs is allowed, and is not there.
+    #[error(
+        "plugin {name} cannot be given what it needs: {}",
+        list(missing, Unprovided::to_string)
+    )]
+    Unprovided {
+        /// Which plugin.
+        name: String,
+        /// What it needs.
+        missing: Vec<Unprovided>,
+    },
+}
+
+fn list<T>(items: &[T], text: impl Fn(&T) -> String) -> String {
+    items.iter().map(text).collect::<Vec<_>>().join("; ")
 }
 
 impl PluginError {
@@ -92,7 +131,10 @@ impl PluginError {
     #[must_use]
     pub fn failure(&self) -> Failure {
         let error_type = match self {
-            Self::Manifest(_) | Self::Unreadable { .. } => ErrorType::PluginUnavailable,
+            Self::Manifest(_)
+            | Self::Unreadable { .. }
+            | Self::TooLarge { .. }
+            | Self::Unprovided { .. } => ErrorType::PluginUnavailable,
             Self::Refused { reason, .. } => reason.error_type(),
             Self::NotAllowed { .. } => ErrorType::CapabilityDenied,
         };
@@ -111,21 +153,12 @@ impl Plugin {
         limits_max: &Limits,
         sandbox: &Sandbox,
     ) -> Result<Self, PluginError> {
-        let manifest = Manifest::load(&config.path)?;
-        let path = manifest.component_path(&config.path);
-        let bytes = std::fs::read(&path).map_err(|reason| PluginError::Unreadable {
-            path: path.clone(),
-            reason,
+        let examined = gate::examine(config, limits, limits_max, sandbox)?;
+        let (manifest, limits, component) = examined.admitted()?;
+        let grants = provide::provide(&manifest.needs, &config.allow).map_err(|missing| {
+            let name = manifest.name.clone();
+            PluginError::Unprovided { name, missing }
         })?;
-        let component = sandbox
-            .load(&bytes, manifest.world)
-            .map_err(|reason| PluginError::Refused { path, reason })?;
-        if manifest.repository && !config.repository {
-            return Err(PluginError::NotAllowed {
-                name: manifest.name,
-                access: "read",
-            });
-        }
         let id = PluginId {
             name: manifest.name.clone(),
             version: manifest.version.to_string(),
@@ -134,12 +167,8 @@ impl Plugin {
         Ok(Self {
             label: id.label(),
             id,
-            // What the manifest asks for within the maximum; the operator's word goes over both.
-            limits: limits
-                .with(&manifest.limits)
-                .at_most(limits_max)
-                .with(&config.limits),
-            repository: manifest.repository,
+            limits,
+            grants,
             manifest,
             component,
         })

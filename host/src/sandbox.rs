@@ -25,7 +25,7 @@ use crate::failure::ErrorType;
 use self::bindings::AnyPre;
 use self::call::State;
 pub use self::call::{Call, Cost, Loaded, Reply, Run};
-pub use self::grants::{Access, Grants, Mount};
+pub use self::grants::{Access, Grants, Mount, Secret};
 pub use self::limits::{Limits, LimitsPatch};
 pub use self::world::World;
 

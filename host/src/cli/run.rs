@@ -1,5 +1,7 @@
 //! `hothouse run`: one event, one plugin, no bus.
 
+mod allow;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,14 +10,15 @@ use chrono::Utc;
 use serde::Serialize;
 use serde_json::Value;
 
+use self::allow::AllowArgs;
 use super::output::{event_json, grouped};
 use super::{Global, Usage};
 use crate::bus::{DeadLetter, Delivery, EntryId, Lane, Lease, Verdict};
 use crate::config::{PluginConfig, RetryPolicy};
-use crate::event::{Event, Fields, Payload, decode_json};
+use crate::event::{Event, Fields, decode_json};
 use crate::outcome::{Ended, conclude};
-use crate::plugin::{Manifest, Plugin};
-use crate::sandbox::{Cost, Grants, Limits, LimitsPatch, Sandbox};
+use crate::plugin::{Allowed, Manifest, Plugin};
+use crate::sandbox::{Access, Cost, Limits, LimitsPatch, Sandbox};
 use crate::telemetry;
 
 /// Runs one event through one plugin, without a bus, and shows outcome and cost
@@ -27,7 +30,8 @@ use crate::telemetry;
 Examples:
   hothouse run plugins/backend-agent --event event.json
   hothouse run backend-agent --event - --json < event.json
-  hothouse run plugins/discovery-analyzer --event discovery.json --repository ./my-repo")]
+  hothouse run plugins/discovery-analyzer --event discovery.json --repository ./my-repo
+  hothouse run ./my-agent --event event.json --env LOG_LEVEL=debug --env API_TOKEN")]
 pub(super) struct Args {
     /// A plugin's directory, or its name in the configuration.
     plugin: String,
@@ -36,9 +40,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     event: PathBuf,
 
-    /// The directory to mount as the event's repository, read-only.
+    /// The directory to mount as the event's repository.
     #[arg(long, value_name = "DIR")]
     repository: Option<PathBuf>,
+
+    #[command(flatten)]
+    allow: AllowArgs,
 
     /// Fuel, instead of the limit in force.
     #[arg(long)]
@@ -70,8 +77,11 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         )));
     }
     let repository = repository(&args, &plugin, &event, global)?;
-    let grants = repository.as_deref().map(Grants::repository);
-    let run = plugin.call(&event, 1, &grants.unwrap_or_default()).await;
+    let grants = match repository {
+        Some((directory, access)) => plugin.grants.with_repository(&directory, access),
+        None => plugin.grants.clone(),
+    };
+    let run = plugin.call(&event, 1, &grants).await;
     let completed = run.result.is_ok();
     let no_retries = RetryPolicy {
         delays: Vec::new(),
@@ -130,7 +140,10 @@ fn plugin_config(args: &Args, global: &Global) -> anyhow::Result<(PluginConfig, 
     let (mut plugin, limits, limits_max) = if directory.join(Manifest::FILE).is_file() {
         let plugin = PluginConfig {
             path: directory.to_owned(),
-            repository: true,
+            allow: Allowed {
+                repository: Some(args.allow.access()),
+                ..Allowed::default()
+            },
             limits: LimitsPatch::default(),
         };
         (plugin, Limits::DEFAULT, Limits::MAXIMUM)
@@ -153,31 +166,49 @@ fn plugin_config(args: &Args, global: &Global) -> anyhow::Result<(PluginConfig, 
         (plugin.clone(), config.limits, config.limits_max)
     };
     plugin.limits.fuel = args.fuel.or(plugin.limits.fuel);
+    args.allow.add_to(&mut plugin.allow);
     Ok((plugin, limits, limits_max))
 }
 
+/// What is mounted as the event's repository, where the plugin asks for it.
 fn repository(
     args: &Args,
     plugin: &Plugin,
     event: &Event,
     global: &Global,
-) -> anyhow::Result<Option<PathBuf>> {
-    if !plugin.repository || args.repository.is_some() {
-        return Ok(args.repository.clone());
+) -> anyhow::Result<Option<(PathBuf, Access)>> {
+    let Some(access) = plugin.manifest.needs.repository() else {
+        if args.repository.is_some() {
+            bail!(Usage(format!(
+                "{} does not ask for a repository: its manifest has no `[needs] repository`",
+                plugin.label
+            )));
+        }
+        return Ok(None);
+    };
+    if let Some(directory) = &args.repository {
+        let real = directory.canonicalize().map_err(|error| {
+            Usage(format!(
+                "the repository {} is not there: {error}",
+                directory.display()
+            ))
+        })?;
+        return Ok(Some((real, access)));
     }
-    let Payload::DiscoveryStarted(data) = &event.payload else {
+    let Some(id) = event.payload.repository_id().map_err(Usage::of)? else {
         return Ok(None);
     };
     let config = global.load().map_err(|error| {
         Usage(format!(
-            "{} reads a repository: give --repository DIR ({error})",
+            "{} asks for a repository: give --repository DIR ({error})",
             plugin.label
         ))
     })?;
-    let found = config.repositories.find(data.repository_id);
-    Ok(Some(found.map_err(|failure| {
-        Usage(format!("{}; or give --repository DIR", failure.message))
-    })?))
+    let found = config
+        .repositories
+        .find(id)
+        .map_err(|failure| Usage(format!("{}; or give --repository DIR", failure.message)))?;
+    Ok(Some((found, access)))
 }
 
 /// There is no bus: the outcome is made as if the event were the first of a stream.

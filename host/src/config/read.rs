@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::allow::allow;
 use super::section::{Section, parse};
 use super::{
-    AGENT_WORKERS, Access, Config, DISCOVERY_WORKERS, GroupConfig, HostConfig, PluginConfig,
-    Problem, Repositories, RetryPolicy, RouteConfig, TrimPolicy,
+    AGENT_WORKERS, Config, DISCOVERY_WORKERS, GroupConfig, HostConfig, PluginConfig, Problem,
+    Repositories, RepositoryPattern, RetryPolicy, RouteConfig, TrimPolicy,
 };
 use crate::bus::{BusUrl, BusUrlError, TrimBound};
 use crate::event::{EventType, Id};
@@ -178,13 +179,14 @@ fn trim(section: &mut Section<'_>) -> Option<TrimPolicy> {
 }
 
 fn repositories(section: &mut Section<'_>, folder: &Path) -> Repositories {
-    let pattern: Option<String> = section.get("path");
-    if pattern
-        .as_ref()
-        .is_some_and(|path| !path.contains("{repository_id}"))
-    {
-        section.problem("path", "must contain {repository_id}");
-    }
+    let text: Option<String> = section.get("path");
+    let pattern = text.and_then(|text| match RepositoryPattern::parse(&text, folder) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            section.problem("path", error);
+            None
+        }
+    });
     let mut table = BTreeMap::new();
     let named: BTreeMap<String, PathBuf> = section.get("table").unwrap_or_default();
     for (id, path) in named {
@@ -195,26 +197,16 @@ fn repositories(section: &mut Section<'_>, folder: &Path) -> Repositories {
             Err(error) => section.problem("table", error),
         }
     }
-    Repositories {
-        pattern: pattern.map(|path| folder.join(path).to_string_lossy().into_owned()),
-        table,
-    }
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Allow {
-    #[serde(default)]
-    repository: Option<Access>,
+    Repositories { pattern, table }
 }
 
 fn plugin(section: &mut Section<'_>, folder: &Path) -> Option<PluginConfig> {
     let path: Option<PathBuf> = section.require("path");
-    let allow: Option<Allow> = section.get("allow");
+    let allow = section.section("allow", |section| allow(section, folder));
     let limits = section.get("limits").unwrap_or_default();
     Some(PluginConfig {
         path: folder.join(path?),
-        repository: allow.is_some_and(|allow| matches!(allow.repository, Some(Access::Read))),
+        allow: allow.unwrap_or_default(),
         limits,
     })
 }
@@ -471,6 +463,7 @@ mod tests {
         assert_eq!(config.group_names(), [AGENT_WORKERS, DISCOVERY_WORKERS]);
         assert_eq!(config.bus, BusUrl::Sqlite("/etc/bus.db".into()));
         assert_eq!(config.routes[1].selector.as_deref(), Some("*"));
-        assert!(config.plugins["a"].repository);
+        let allow = &config.plugins["a"].allow;
+        assert_eq!(allow.repository, Some(crate::sandbox::Access::Read));
     }
 }

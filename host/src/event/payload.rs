@@ -189,6 +189,42 @@ impl Payload {
         }
     }
 
+    /// The repository that it is about, where it names one: `data.repository_id`, also where
+    /// the contract of its type does not name that field.
+    ///
+    /// # Errors
+    /// When a `repository_id` that the contract does not name is no UUID.
+    pub fn repository_id(&self) -> Result<Option<Id>, PayloadError> {
+        let named = match self {
+            Self::RepoConnected(data) => data.repository_id,
+            Self::RepoSyncStarted(data) => data.repository_id,
+            Self::RepoSyncCompleted(data) => data.repository_id,
+            Self::DiscoveryStarted(data) => data.repository_id,
+            Self::DiscoveryCompleted(data) => data.repository_id,
+            Self::DiscoveryFailed(data) => data.repository_id,
+            Self::PrCreated(data) => data.repository_id,
+            Self::FeatureRequestCreated(_)
+            | Self::PlanningStarted(_)
+            | Self::PlanningCompleted(_)
+            | Self::AgentExecutionStarted(_)
+            | Self::AgentExecutionCompleted(_)
+            | Self::AgentExecutionFailed(_)
+            | Self::PrMerged(_) => return self.extra_repository_id(),
+        };
+        Ok(Some(named))
+    }
+
+    fn extra_repository_id(&self) -> Result<Option<Id>, PayloadError> {
+        let Some(value) = self.extra().get("repository_id") else {
+            return Ok(None);
+        };
+        let id = Id::deserialize(value).map_err(|error| PayloadError {
+            path: "data.repository_id".to_owned(),
+            message: error.to_string(),
+        })?;
+        Ok(Some(id))
+    }
+
     /// The type of the event that says that handling this one failed, and the id that it
     /// names. None where the contract has no such type.
     #[must_use]

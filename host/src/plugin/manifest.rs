@@ -1,12 +1,15 @@
 //! `plugin.toml`: what a plugin says of itself and asks for.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use semver::Version;
 
-use crate::config::{self, Access, Problem, Section};
+use super::grants::{Grant, Needs};
+use super::names::{MountPoint, VariableName, overlap};
+use crate::config::{self, Problem, Section};
 use crate::event::EventType;
-use crate::sandbox::{LimitsPatch, World};
+use crate::sandbox::{Access, LimitsPatch, World};
 
 /// A checked manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +26,8 @@ pub struct Manifest {
     pub component: PathBuf,
     /// Types that it may emit; for handlers alone.
     pub emits: Vec<EventType>,
-    /// Whether it asks for its event's repository, read-only.
-    pub repository: bool,
+    /// What it asks for.
+    pub needs: Needs,
     /// Limits that it asks for.
     pub limits: LimitsPatch,
 }
@@ -81,9 +84,7 @@ impl Manifest {
         let description: String = root.get("description").unwrap_or_default();
         let component: Option<PathBuf> = root.get("component");
         let emits = emits(&mut root, world);
-        let repository = root
-            .section("needs", |needs| needs.get::<Access>("repository").is_some())
-            .unwrap_or(false);
+        let needs = root.section("needs", needs).unwrap_or_default();
         let limits = root.get("limits").unwrap_or_default();
         if let Some(name) = &name
             && !is_plugin_name(name)
@@ -98,9 +99,6 @@ impl Manifest {
         {
             root.problem("component", "must be a file beside the manifest");
         }
-        if repository && world != Some(World::Analyzer) {
-            root.problem("needs.repository", "only world analyzer gets a repository");
-        }
         root.finish();
         match (name, version, world) {
             (Some(name), Some(version), Some(world)) if problems.is_empty() => Ok(Self {
@@ -110,7 +108,7 @@ impl Manifest {
                 world,
                 description,
                 emits,
-                repository,
+                needs,
                 limits,
             }),
             _ => Err(problems),
@@ -122,6 +120,30 @@ impl Manifest {
     pub fn component_path(&self, directory: &Path) -> PathBuf {
         directory.join(&self.component)
     }
+}
+
+fn needs(section: &mut Section<'_>) -> Needs {
+    let repository: Option<Access> = section.get("repository");
+    let directories: BTreeMap<MountPoint, Access> = section.get("directories").unwrap_or_default();
+    let env: BTreeSet<VariableName> = section.get("env").unwrap_or_default();
+    let secrets: BTreeSet<VariableName> = section.get("secrets").unwrap_or_default();
+    // Plain text here: an origin is checked where requests are made.
+    let origins: BTreeSet<String> = section.get("allowed_outbound_hosts").unwrap_or_default();
+    if let Some((outer, inner)) = overlap(&directories.keys().cloned().collect()) {
+        section.problem("directories", format!("{inner} is in {outer}"));
+    }
+    for name in env.intersection(&secrets) {
+        section.problem("secrets", format!("{name} stands under `env` too"));
+    }
+    let directories = directories.into_iter();
+    let mut needs: BTreeSet<Grant> = directories
+        .map(|(at, access)| Grant::Directory(at, access))
+        .collect();
+    needs.extend(repository.map(Grant::Repository));
+    needs.extend(env.into_iter().map(Grant::Env));
+    needs.extend(secrets.into_iter().map(Grant::Secret));
+    needs.extend(origins.into_iter().map(Grant::OutboundHost));
+    Needs(needs)
 }
 
 fn emits(root: &mut Section<'_>, world: Option<World>) -> Vec<EventType> {
@@ -165,7 +187,8 @@ mod tests {
     fn every_mistake_of_a_manifest_is_reported_at_once() {
         let problems = Manifest::parse(
             "name = 'A B'\nversion = 'one'\nworld = 'agent'\nemits = ['no.such']\nicon = 'x'\n\
-             component = '../../etc/passwd'\n[needs]\nrepository = 'write'",
+             component = '../../etc/passwd'\n[needs]\nrepository = 'all'\nnet = true\n\
+             directories = { '/a' = 'read', '/a/b' = 'write' }\nenv = ['A']\nsecrets = ['A']",
         )
         .expect_err("mistakes");
         let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -176,6 +199,9 @@ mod tests {
             "icon",
             "component",
             "needs.repository",
+            "needs.net",
+            "needs.directories",
+            "needs.secrets",
         ] {
             assert!(
                 text.iter().any(|line| line.starts_with(at)),

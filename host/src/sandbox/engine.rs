@@ -3,6 +3,7 @@
 //! Settings and their reasons: `docs/adr/0005-sandbox-settings.md`.
 
 use std::num::NonZeroUsize;
+use std::os::fd::AsRawFd as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wasmtime::component::types::ComponentItem;
@@ -176,11 +177,17 @@ pub(super) fn wasi(journal: &Journal, grants: &Grants) -> wasmtime::Result<WasiC
             Access::Read => FsPerms::ReadOnly,
             Access::Write => FsPerms::ReadWrite,
         };
-        wasi.preopened_dir(&mount.directory, &mount.at, perms)
-            .with_context(|| format!("cannot mount {}", mount.directory.display()))?;
+        let mut mounted = || {
+            let directory = mount.open()?;
+            // WASI takes paths alone. This one is the open directory, wherever it is by now.
+            let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+            wasi.preopened_dir(path, &mount.at, perms)?;
+            wasmtime::Result::<()>::Ok(())
+        };
+        mounted().with_context(|| format!("cannot mount {}", mount.directory.display()))?;
     }
     for (name, value) in &grants.environment {
-        wasi.env(name, value);
+        wasi.env(name, value.reveal());
     }
     Ok(wasi.build())
 }

@@ -1,7 +1,10 @@
 //! What one run may reach beside its event.
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use super::REPOSITORY_PATH;
@@ -16,16 +19,71 @@ pub enum Access {
     Write,
 }
 
+impl std::fmt::Display for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        })
+    }
+}
+
+/// A value that is shown nowhere: not in logs, errors or events, nor by any verb. What a guest
+/// does with it is the guest's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a value.
+    #[must_use]
+    pub fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The value, for the guest alone.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl std::fmt::Display for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
 /// A directory of the host, as a guest sees it. Nothing outside of it is reachable through it,
 /// whatever links are in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     /// Where the guest finds it: an absolute path.
     pub at: String,
-    /// Where it is.
+    /// Where it is: an absolute path without symbolic links. One that turns up in it later, as
+    /// where a guest may write above it, is not followed, and the run fails.
     pub directory: PathBuf,
     /// What the guest may do with it.
     pub access: Access,
+}
+
+impl Mount {
+    /// Opens the directory, part by part, so that no link takes part.
+    pub(super) fn open(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let root = rustix::fs::open("/", flags, Mode::empty())?;
+        let path = self
+            .directory
+            .strip_prefix("/")
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the path is not absolute"))?;
+        path.iter().try_fold(root, |above, part| {
+            Ok(rustix::fs::openat(above, part, flags, Mode::empty())?)
+        })
+    }
 }
 
 /// What one run may reach beside its event: what the manifest asks for and the operator allows.
@@ -35,21 +93,26 @@ pub struct Grants {
     /// Directories.
     pub mounts: Vec<Mount>,
     /// Environment variables, secrets among them.
-    pub environment: Vec<(String, String)>,
+    pub environment: Vec<(String, Secret)>,
 }
 
 impl Grants {
     /// The repository of the event, read-only, and nothing else.
     #[must_use]
     pub fn repository(directory: &Path) -> Self {
-        Self {
-            mounts: vec![Mount {
-                at: REPOSITORY_PATH.to_owned(),
-                directory: directory.to_owned(),
-                access: Access::Read,
-            }],
-            ..Self::default()
-        }
+        Self::default().with_repository(directory, Access::Read)
+    }
+
+    /// These, and the repository of the event.
+    #[must_use]
+    pub fn with_repository(&self, directory: &Path, access: Access) -> Self {
+        let mut grants = self.clone();
+        grants.mounts.push(Mount {
+            at: REPOSITORY_PATH.to_owned(),
+            directory: directory.to_owned(),
+            access,
+        });
+        grants
     }
 
     /// Where the guest finds its event's repository, if it was granted.

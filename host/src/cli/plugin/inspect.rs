@@ -6,12 +6,16 @@ use std::process::ExitCode;
 use anyhow::bail;
 use serde::Serialize;
 
+use super::grants::{self, GrantRow};
 use crate::cli::output::{grouped, table};
 use crate::cli::{Global, Usage};
-use crate::plugin::Manifest;
-use crate::sandbox::{Inspection, Sandbox};
+use crate::config::PluginConfig;
+use crate::plugin::{Allowed, PluginError, gate};
+use crate::sandbox::{Inspection, Limits, LimitsPatch, LoadError, Sandbox};
 
-/// Shows a component's world, imports, exports, digest and size
+/// Shows a component's world, imports, exports, digest and size, and what the plugin asks for
+///
+/// For a plugin of the configuration also what it is allowed, and so what it has.
 ///
 /// Exit code 1 where a host would refuse it.
 #[derive(Debug, clap::Args)]
@@ -31,64 +35,134 @@ struct Answer {
     version: Option<String>,
     description: Option<String>,
     manifest_world: Option<String>,
-    needs_repository: bool,
+    grants: Vec<GrantRow>,
+    refusals: Vec<String>,
     #[serde(flatten)]
     inspection: Inspection,
 }
 
+/// What is to be looked at.
+enum Found {
+    /// A component's file, and nothing that says what it is for.
+    Component(PathBuf),
+    /// A plugin's directory.
+    Plugin {
+        config: Box<PluginConfig>,
+        limits: Limits,
+        limits_max: Limits,
+        /// Whether an operator has said what it may have.
+        configured: bool,
+    },
+}
+
 pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let (path, manifest) = find(&args.plugin, global)?;
-    let bytes = std::fs::read(&path)
-        .map_err(|error| Usage(format!("cannot read {}: {error}", path.display())))?;
-    let inspection = tokio::task::spawn_blocking(move || {
-        let sandbox = Sandbox::new(1)?;
-        Ok::<_, anyhow::Error>(sandbox.inspect(&bytes))
-    })
-    .await??;
-    let inspection = match inspection {
-        Ok(inspection) => inspection,
-        Err(error) => bail!("{}: {error}", path.display()),
-    };
-    let right_world = match &manifest {
-        Some(manifest) => inspection.world == Some(manifest.world),
-        None => inspection.world.is_some(),
-    };
-    let fine = inspection.ungranted.is_empty() && right_world;
-    let answer = Answer {
-        path,
-        name: manifest.as_ref().map(|m| m.name.clone()),
-        version: manifest.as_ref().map(|m| m.version.to_string()),
-        description: manifest.as_ref().map(|m| m.description.clone()),
-        manifest_world: manifest.as_ref().map(|m| m.world.to_string()),
-        needs_repository: manifest.is_some_and(|m| m.repository),
-        inspection,
-    };
+    let found = find(&args.plugin, global)?;
+    let answer = tokio::task::spawn_blocking(move || look(found)).await??;
     global.output().answer(|| text(&answer), &answer)?;
-    Ok(match fine {
+    Ok(match answer.refusals.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
 }
 
-/// The component's file, and its manifest where there is one.
-fn find(plugin: &str, global: &Global) -> anyhow::Result<(PathBuf, Option<Manifest>)> {
+fn look(found: Found) -> anyhow::Result<Answer> {
+    let sandbox = Sandbox::new(1)?;
+    match found {
+        Found::Component(path) => look_at_component(path, &sandbox),
+        Found::Plugin {
+            config,
+            limits,
+            limits_max,
+            configured,
+        } => {
+            let mut examined = gate::examine(&config, limits, &limits_max, &sandbox)?;
+            let Some(inspection) = examined.inspection else {
+                // Its component is none: there is nothing to show but why.
+                bail!(examined.refusals.remove(0));
+            };
+            if !configured {
+                // Nobody has been asked yet.
+                let is_held = |refusal: &PluginError| match refusal {
+                    PluginError::NotAllowed { .. } => false,
+                    PluginError::Manifest(_)
+                    | PluginError::Unreadable { .. }
+                    | PluginError::TooLarge { .. }
+                    | PluginError::Refused { .. }
+                    | PluginError::Unprovided { .. } => true,
+                };
+                examined.refusals.retain(is_held);
+            }
+            let manifest = examined.manifest;
+            Ok(Answer {
+                path: manifest.component_path(&config.path),
+                grants: grants::rows(&manifest.needs, configured.then_some(&config.allow)),
+                name: Some(manifest.name),
+                version: Some(manifest.version.to_string()),
+                description: Some(manifest.description),
+                manifest_world: Some(manifest.world.to_string()),
+                refusals: examined.refusals.iter().map(ToString::to_string).collect(),
+                inspection,
+            })
+        }
+    }
+}
+
+fn look_at_component(path: PathBuf, sandbox: &Sandbox) -> anyhow::Result<Answer> {
+    let bytes = std::fs::read(&path)
+        .map_err(|error| Usage(format!("cannot read {}: {error}", path.display())))?;
+    let inspection = match sandbox.inspect(&bytes) {
+        Ok(inspection) => inspection,
+        Err(error) => bail!("{}: {error}", path.display()),
+    };
+    let mut refusals = Vec::new();
+    if inspection.world.is_none() {
+        refusals.push("it exports no world that Hothouse knows".to_owned());
+    }
+    if !inspection.ungranted.is_empty() {
+        refusals.push(LoadError::Ungranted(inspection.ungranted.clone()).to_string());
+    }
+    Ok(Answer {
+        path,
+        name: None,
+        version: None,
+        description: None,
+        manifest_world: None,
+        grants: Vec::new(),
+        refusals,
+        inspection,
+    })
+}
+
+fn find(plugin: &str, global: &Global) -> anyhow::Result<Found> {
     let path = Path::new(plugin);
     if path.is_file() {
-        return Ok((path.to_owned(), None));
+        return Ok(Found::Component(path.to_owned()));
     }
-    let directory = if path.is_dir() {
-        path.to_owned()
-    } else {
-        match global.load()?.plugins.get(plugin) {
-            Some(config) => config.path.clone(),
-            None => bail!(Usage(format!(
-                "{plugin:?} is no file, no directory and no plugin of {}",
-                global.config.display()
-            ))),
-        }
-    };
-    let manifest = Manifest::load(&directory)?;
-    Ok((manifest.component_path(&directory), Some(manifest)))
+    if path.is_dir() {
+        return Ok(Found::Plugin {
+            config: Box::new(PluginConfig {
+                path: path.to_owned(),
+                allow: Allowed::default(),
+                limits: LimitsPatch::default(),
+            }),
+            limits: Limits::DEFAULT,
+            limits_max: Limits::MAXIMUM,
+            configured: false,
+        });
+    }
+    let mut config = global.load()?;
+    match config.plugins.remove(plugin) {
+        Some(found) => Ok(Found::Plugin {
+            config: Box::new(found),
+            limits: config.limits,
+            limits_max: config.limits_max,
+            configured: true,
+        }),
+        None => bail!(Usage(format!(
+            "{plugin:?} is no file, no directory and no plugin of {}",
+            global.config.display()
+        ))),
+    }
 }
 
 fn text(answer: &Answer) -> String {
@@ -116,9 +190,6 @@ fn text(answer: &Answer) -> String {
     rows.push(row("world", world));
     rows.push(row("digest", format!("sha256:{digest}")));
     rows.push(row("size", format!("{} bytes", grouped(*size as u64))));
-    if answer.needs_repository {
-        rows.push(row("needs", "its event's repository, read-only".into()));
-    }
     for (index, name) in exports.iter().enumerate() {
         rows.push(row(if index == 0 { "exports" } else { "" }, name.clone()));
     }
@@ -131,5 +202,12 @@ fn text(answer: &Answer) -> String {
         let head = if index == 0 { "imports" } else { "" };
         rows.push(row(head, format!("{name}{mark}")));
     }
-    table(&rows)
+    for refusal in &answer.refusals {
+        rows.push(row("refused", refusal.clone()));
+    }
+    let shown = table(&rows);
+    match answer.grants.is_empty() {
+        true => shown,
+        false => format!("{shown}\n\n{}", grants::text(&answer.grants)),
+    }
 }
