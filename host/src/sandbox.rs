@@ -9,6 +9,7 @@ mod engine;
 mod grants;
 mod journal;
 mod limits;
+mod meter;
 mod trap;
 mod world;
 

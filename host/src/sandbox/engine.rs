@@ -8,31 +8,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasData, HasSelf, Linker, ResourceTable};
 use wasmtime::error::Context as _;
-use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store,
-};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock, WasiClocks, WasiClocksView};
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
-use wasmtime_wasi::random::WasiRandom;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx};
 
 use super::bindings::logging;
 use super::journal::Journal;
-use super::{Access, Grants, Limits, LoadError, State};
-
-/// Between two yields to the runtime, in fuel: a guest that is busy with its own code is
-/// stopped by its time limit within this much.
-const YIELD_INTERVAL: u64 = 100_000;
-
-/// What a guest may pass to the host in one call beyond its output limit, in bytes.
-const HOSTCALL_SLACK: usize = 64 * 1024;
-
-/// Handles and host resources of one run.
-const MAX_RESOURCES: usize = 256;
-
-/// Random bytes of one call.
-const MAX_RANDOM: u64 = 64 * 1024;
+use super::meter::HasMetered;
+use super::{Access, Grants, LoadError, State};
 
 /// Core instances, memories and tables that one component may have. Rust components have
 /// three, one and two.
@@ -130,10 +114,10 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
     logging::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
-    io::error::add_to_linker::<State, HasIo>(l, |state| state.ctx().table)?;
-    io::poll::add_to_linker::<State, HasIo>(l, |state| state.ctx().table)?;
-    io::streams::add_to_linker::<State, HasIo>(l, |state| state.ctx().table)?;
-    cli::environment::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    io::error::add_to_linker::<State, HasTable>(l, |state| &mut state.table)?;
+    io::poll::add_to_linker::<State, HasMetered>(l, State::metered)?;
+    io::streams::add_to_linker::<State, HasMetered>(l, State::metered)?;
+    cli::environment::add_to_linker::<State, HasMetered>(l, State::metered)?;
     cli::exit::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
@@ -145,17 +129,17 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
     clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
     clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
-    filesystem::preopens::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
-    filesystem::types::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
-    random::random::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
-    random::insecure::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
-    random::insecure_seed::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
+    filesystem::preopens::add_to_linker::<State, HasMetered>(l, State::metered)?;
+    filesystem::types::add_to_linker::<State, HasMetered>(l, State::metered)?;
+    random::random::add_to_linker::<State, HasMetered>(l, State::metered)?;
+    random::insecure::add_to_linker::<State, HasMetered>(l, State::metered)?;
+    random::insecure_seed::add_to_linker::<State, HasMetered>(l, State::metered)?;
     Ok(linker)
 }
 
-struct HasIo;
+struct HasTable;
 
-impl HasData for HasIo {
+impl HasData for HasTable {
     type Data<'a> = &'a mut ResourceTable;
 }
 
@@ -167,7 +151,8 @@ pub(super) fn wasi(journal: &Journal, grants: &Grants) -> wasmtime::Result<WasiC
         .stderr(journal.stderr())
         .wall_clock(CoarseClock)
         .monotonic_clock(CoarseClock::starting_now())
-        .max_random_size(MAX_RANDOM)
+        // The meter bounds it.
+        .max_random_size(u64::MAX)
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false);
@@ -183,21 +168,6 @@ pub(super) fn wasi(journal: &Journal, grants: &Grants) -> wasmtime::Result<WasiC
         wasi.env(name, value);
     }
     Ok(wasi.build())
-}
-
-pub(super) fn table() -> ResourceTable {
-    let mut table = ResourceTable::new();
-    table.set_max_capacity(MAX_RESOURCES);
-    table
-}
-
-pub(super) fn limit(store: &mut Store<State>, limits: &Limits) -> wasmtime::Result<()> {
-    store.limiter(|state| &mut state.limiter);
-    store.set_fuel(limits.fuel)?;
-    store.fuel_async_yield_interval(Some(YIELD_INTERVAL))?;
-    store.set_hostcall_fuel(limits.output_bytes.saturating_add(HOSTCALL_SLACK));
-    store.set_max_component_handles(MAX_RESOURCES);
-    Ok(())
 }
 
 /// A millisecond is as fine as a guest sees time: too coarse to time the host's caches.
