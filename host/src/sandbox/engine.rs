@@ -8,21 +8,28 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasData, HasSelf, Linker, ResourceTable};
 use wasmtime::error::Context as _;
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmparser::{Parser, Validator, WasmFeatures};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock, WasiClocks, WasiClocksView};
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
 use super::bindings::logging;
 use super::journal::Journal;
+use super::limits::TABLE_ELEMENTS;
 use super::meter::HasMetered;
-use super::{Access, Grants, LoadError, State};
+use super::{Access, Grants, LoadError, State, operators};
 
-/// Core instances, memories and tables that one component may have. Rust components have
-/// three, one and two.
+/// What one component may hold of the pool: its core instances with their memories and tables,
+/// and the bytes that Wasmtime keeps for each and for all. Rust components have three, one and
+/// two.
 const CORE_INSTANCES: u32 = 16;
 const MEMORIES: u32 = 2;
 const TABLES: u32 = 8;
+const CORE_INSTANCE_BYTES: usize = 1 << 20;
+const COMPONENT_BYTES: usize = 1 << 20;
 
 /// What the linker offers, by package and interface. Everything else is refused by name at
 /// load.
@@ -59,24 +66,43 @@ pub(super) fn engine(slots: u32) -> wasmtime::Result<Engine> {
         .max_core_instances_per_component(CORE_INSTANCES)
         .max_memories_per_component(MEMORIES)
         .max_tables_per_component(TABLES)
+        .max_memories_per_module(MEMORIES)
+        .max_tables_per_module(TABLES)
+        .max_core_instance_size(CORE_INSTANCE_BYTES)
+        .max_component_instance_size(COMPONENT_BYTES)
+        .table_elements(TABLE_ELEMENTS)
         .linear_memory_keep_resident(1 << 20)
-        .table_keep_resident(64 << 10);
+        .table_keep_resident(64 << 10)
+        // It would leave dirty pages that were swapped out to the next instance.
+        .pagemap_scan(Enabled::No);
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .concurrency_support(false)
         .consume_fuel(true)
+        .operator_cost(operators::costs())
         .cranelift_opt_level(OptLevel::Speed)
         .max_wasm_stack(512 << 10)
         .async_stack_size(2 << 20)
-        .wasm_relaxed_simd(false)
+        .wasm_features(WasmFeatures::all().difference(operators::FEATURES), false)
         .wasm_backtrace_max_frames(NonZeroUsize::new(16));
     Engine::new(&config)
 }
 
 pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    Component::from_binary(engine, bytes).map_err(|error| {
-        LoadError::NotAComponent(crate::failure::clean(&format!("{error:#}"), 300))
-    })
+    Component::from_binary(engine, bytes).map_err(|error| refused(bytes, &error))
+}
+
+/// Wasmtime refuses a component that is none, and one that is too large for the pool, with the
+/// same bare message.
+fn refused(bytes: &[u8], error: &wasmtime::Error) -> LoadError {
+    let mut validator = Validator::new_with_features(operators::FEATURES);
+    let valid = Parser::is_component(bytes) && validator.validate_all(bytes).is_ok();
+    let reason = crate::failure::clean(&format!("{error:#}"), 300);
+    match valid {
+        true => LoadError::TooLarge(reason),
+        false => LoadError::NotAComponent(reason),
+    }
 }
 
 pub(super) fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec<String>) {
