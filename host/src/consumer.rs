@@ -149,7 +149,7 @@ impl Consumer {
             }
             let (running, fence_at) = (self.in_hand.is_running(), self.heartbeat.fence_at());
             tokio::select! {
-                commit = self.in_hand.ended() => self.results.extend([commit]),
+                commit = self.in_hand.ended() => self.results.extend(commit),
                 result = pending(&mut self.committing) => self.commit_ended(result),
                 result = pending(&mut self.reading) => self.read_ended(result),
                 result = pending(&mut self.waiting) => self.wait_ended(result),
@@ -159,7 +159,7 @@ impl Consumer {
                     self.due = None;
                     self.caught_up = false;
                 }
-                () = sleep_until(fence_at), if running => self.fence(),
+                () = sleep_until(fence_at), if running => self.fence().await,
                 () = stopped(&mut stop), if !stopping => {
                     deadline = Some(Instant::now() + self.grace);
                     self.waiting = None;
@@ -169,7 +169,7 @@ impl Consumer {
                         // Only the bus is left to wait for, and it does not answer.
                         break;
                     }
-                    let abandoned = self.in_hand.abandon();
+                    let abandoned = self.in_hand.abandon().await;
                     let count = abandoned.len();
                     tracing::warn!(count, "the grace is over: handing back what still runs");
                     self.results.extend(abandoned);
@@ -225,7 +225,7 @@ impl Consumer {
         if self.committing.is_none() && !self.results.is_empty() && !recovering {
             self.start_commit(!stopping);
         }
-        let room = self.in_flight.saturating_sub(self.in_hand.len());
+        let room = self.in_hand.room(self.in_flight);
         match self.reading {
             Some(_) => {}
             None if self.suspect && self.committing.is_none() => self.start_recover(),
@@ -307,8 +307,8 @@ impl Consumer {
 
     /// Stops what runs, so that it does not run on while another host takes it over. Results
     /// that are there already are kept: their commits are fenced by the bus.
-    fn fence(&mut self) {
-        let abandoned = self.in_hand.abandon();
+    async fn fence(&mut self) {
+        let abandoned = self.in_hand.abandon().await;
         let group = self.subscription.group.as_str();
         let silent = self.heartbeat.silent_for();
         tracing::warn!(

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::Utc;
 
 use crate::bus::{Attempt, Commit, Delivery, Loss, Verdict};
-use crate::config::Repositories;
+use crate::config::{Repositories, RetryPolicy};
 use crate::event::{Event, Fields, Malformed, PluginRef, Salvaged, decode};
 use crate::failure::{ErrorType, Failure, MAX_MESSAGE, clean};
 use crate::outcome::{self, Ended};
@@ -38,6 +38,21 @@ pub struct Pipeline {
     pub repositories: Repositories,
 }
 
+/// A delivery whose plugin is known.
+#[derive(Debug)]
+pub struct Prepared {
+    delivery: Delivery,
+    routed: Result<(Event, Slot), Malformed>,
+}
+
+impl Prepared {
+    /// The plugin that is to take it, where there is one.
+    #[must_use]
+    pub fn plugin(&self) -> Option<&Arc<Plugin>> {
+        self.routed.as_ref().ok()?.1.as_ref().ok()
+    }
+}
+
 impl Pipeline {
     /// Whether nothing else is to run in this host beside the delivery: it would be given up
     /// after this run, and an earlier one was lost with a host that ran others too, any of
@@ -54,28 +69,35 @@ impl Pipeline {
         let Ok(event) = decode(&delivery.fields) else {
             return MAX_RUNS;
         };
-        match self.router.route(&event) {
-            Ok(route) => route.retry.max_attempts(),
-            Err(_) => self.router.unrouted().max_attempts(),
-        }
+        self.retry(&event).max_attempts()
+    }
+
+    /// Decodes and routes a delivery. What is wrong with it is told in its commit.
+    #[must_use]
+    pub fn prepare(&self, mut delivery: Delivery) -> Prepared {
+        let fields = std::mem::take(&mut delivery.fields);
+        // The delivery after its last run was to tell of its end, and did not come to it.
+        let hopeless = delivery.attempt > MAX_RUNS + 1 && delivery.loss() == Some(Loss::Alone);
+        let event = match hopeless {
+            true => Err(undecodable(delivery.attempt)),
+            false => decode_in_lane(&fields, &delivery),
+        };
+        let routed = event.map(|event| {
+            let plugin = self.plugin(&event);
+            (event, plugin)
+        });
+        Prepared { delivery, routed }
     }
 
     /// Takes a delivery to its commit. Every failure on the way becomes a part of the commit.
     ///
-    /// The caller holds a slot of the sandbox. Dropping the future drops the run; the
-    /// delivery is then still held and is to be released.
-    pub async fn handle(&self, mut delivery: Delivery) -> Commit {
-        let fields = std::mem::take(&mut delivery.fields);
-        // The delivery after its last run was to tell of its end, and did not come to it.
-        let hopeless = delivery.attempt > MAX_RUNS + 1 && delivery.loss() == Some(Loss::Alone);
-        let decoded = match hopeless {
-            true => Err(undecodable(delivery.attempt)),
-            false => decode_in_lane(&fields, &delivery),
-        };
-        let commit = match decoded {
-            Ok(event) => {
-                drop(fields);
-                let ended = self.run(event, delivery.clone()).await;
+    /// The caller holds the plugin's turn and a slot of the sandbox. Dropping the future drops
+    /// the run; the delivery is then still held and is to be released.
+    pub async fn handle(&self, prepared: Prepared) -> Commit {
+        let Prepared { delivery, routed } = prepared;
+        let commit = match routed {
+            Ok((event, plugin)) => {
+                let ended = self.run(event, plugin, delivery.clone()).await;
                 log(&ended);
                 outcome::conclude(ended, Utc::now())
             }
@@ -89,17 +111,22 @@ impl Pipeline {
         commit.unwrap_or_else(|error| unwritable(delivery, &error))
     }
 
-    async fn run(&self, event: Event, mut delivery: Delivery) -> Ended<'_> {
-        let routed = self.router.route(&event);
-        let retry = match &routed {
+    fn retry(&self, event: &Event) -> &RetryPolicy {
+        match self.router.route(event) {
             Ok(route) => &route.retry,
             Err(_) => self.router.unrouted(),
-        };
-        let plugin = match (&event.envelope.target_plugin, &routed) {
-            (Some(target), _) => self.targeted(target, &event),
-            (None, Ok(route)) => self.plugins.get(&route.plugin),
-            (None, Err(failure)) => Err(failure.clone()),
-        };
+        }
+    }
+
+    fn plugin(&self, event: &Event) -> Slot {
+        match &event.envelope.target_plugin {
+            Some(target) => self.targeted(target, event),
+            None => self.plugins.get(&self.router.route(event)?.plugin),
+        }
+    }
+
+    async fn run(&self, event: Event, plugin: Slot, mut delivery: Delivery) -> Ended<'_> {
+        let retry = self.retry(&event);
         let is_run =
             delivery.attempt <= retry.max_attempts() || delivery.loss() == Some(Loss::InCompany);
         let run = match &plugin {

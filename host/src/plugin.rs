@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::PluginConfig;
 use crate::event::Event;
@@ -60,6 +61,8 @@ pub struct Plugin {
     pub grants: Grants,
     /// The component.
     pub component: Loaded,
+    /// One for each run that it may have at a time.
+    turns: Arc<Semaphore>,
 }
 
 /// A plugin cannot be used.
@@ -167,6 +170,7 @@ impl Plugin {
         Ok(Self {
             label: id.label(),
             id,
+            turns: Arc::new(Semaphore::new(limits.concurrent_runs.max(1) as usize)),
             limits,
             grants,
             manifest,
@@ -176,6 +180,18 @@ impl Plugin {
 }
 
 impl Plugin {
+    /// Its turn to run, if it may now: it has fewer runs than [`Limits::concurrent_runs`].
+    #[must_use]
+    pub fn try_turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).try_acquire_owned().ok()
+    }
+
+    /// Waits for its turn, in order with all events of this plugin that wait. Take it before a
+    /// slot of the sandbox: what waits for its plugin is to hold nothing that others wait for.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).acquire_owned().await.ok()
+    }
+
     /// Runs it once on an event, within its limits. As [`Loaded::call`].
     pub async fn call(&self, event: &Event, attempt: u32, grants: &Grants) -> Run {
         let call = Call {

@@ -9,6 +9,9 @@ mod engine;
 mod grants;
 mod journal;
 mod limits;
+mod meter;
+mod operators;
+mod threads;
 mod trap;
 mod world;
 
@@ -16,6 +19,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
@@ -27,6 +31,7 @@ use self::call::State;
 pub use self::call::{Call, Cost, Loaded, Reply, Run};
 pub use self::grants::{Access, Grants, Mount, Secret};
 pub use self::limits::{Limits, LimitsPatch};
+use self::threads::Threads;
 pub use self::world::World;
 
 /// Where a granted repository is mounted.
@@ -46,6 +51,9 @@ pub enum LoadError {
     /// The bytes are no component.
     #[error("not a WebAssembly component: {0}")]
     NotAComponent(String),
+    /// It needs more than one run's place in the pool has.
+    #[error("it does not fit into the place of a run: {0}")]
+    TooLarge(String),
     /// It exports something else than its manifest says.
     #[error("it does not export {expected} (world {world}); it exports {found}")]
     WrongWorld {
@@ -70,9 +78,10 @@ impl LoadError {
     pub fn error_type(&self) -> ErrorType {
         match self {
             Self::Ungranted(_) => ErrorType::CapabilityDenied,
-            Self::NotAComponent(_) | Self::WrongWorld { .. } | Self::Unlinkable(_) => {
-                ErrorType::PluginUnavailable
-            }
+            Self::NotAComponent(_)
+            | Self::TooLarge(_)
+            | Self::WrongWorld { .. }
+            | Self::Unlinkable(_) => ErrorType::PluginUnavailable,
         }
     }
 }
@@ -94,9 +103,10 @@ pub struct Inspection {
     pub size: usize,
 }
 
-/// Engine, linker and slots. One for each process.
+/// Engine, linker, slots and the threads of guests. One for each process.
 pub struct Sandbox {
     engine: Engine,
+    threads: Threads,
     linker: Linker<State>,
     slots: Arc<Semaphore>,
     count: u32,
@@ -106,20 +116,29 @@ impl Sandbox {
     /// A sandbox for at most `slots` runs at a time.
     ///
     /// # Errors
-    /// When the machine cannot reserve the address space.
+    /// When the machine cannot reserve the address space, or starts no threads.
     pub fn new(slots: u32) -> Result<Self, SandboxError> {
         let failed = |error: wasmtime::Error| SandboxError {
             slots,
             reason: format!("{error:#}"),
         };
+        let threads = Threads::start().map_err(|error| failed(error.into()))?;
         let engine = engine::engine(slots).map_err(failed)?;
         let linker = engine::linker(&engine).map_err(failed)?;
         Ok(Self {
             engine,
+            threads,
             linker,
             slots: Arc::new(Semaphore::new(slots as usize)),
             count: slots,
         })
+    }
+
+    /// Where guests are to run: on threads of their own, so that busy ones do not delay what the
+    /// host has to say to its bus.
+    #[must_use]
+    pub fn threads(&self) -> &Handle {
+        self.threads.handle()
     }
 
     /// A free slot, if there is one now. A run holds one for as long as it lasts.

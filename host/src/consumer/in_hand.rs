@@ -1,20 +1,41 @@
-//! The deliveries in hand: being run, or ended and not committed.
+//! The deliveries in hand: waiting for their plugin, being run, or ended and not committed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::{Id as TaskId, JoinError, JoinSet};
 
 use crate::bus::{Attempt, Bus, Commit, Delivery, Lease, Subscription, Verdict};
 use crate::failure::{ErrorType, Failure};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Prepared};
+use crate::plugin::Plugin;
 use crate::sandbox::Sandbox;
 
 /// When an event whose run made the host panic is tried again.
 const AFTER_A_PANIC: Duration = Duration::from_secs(1);
+
+/// Deliveries that may wait for their plugin, for each that may run. More are not read until
+/// some of them have ended.
+const WAITING_FOR_EACH: usize = 4;
+
+/// What became of a delivery's task.
+enum Step {
+    /// It ran, or is to go back.
+    Ended(Commit),
+    /// Its plugin has all the runs that it may have at a time.
+    Waits(Prepared, Arc<Plugin>),
+    /// It has what it waited for.
+    Begins(Prepared, Turn),
+}
+
+/// What a run holds while it lasts.
+struct Turn {
+    _plugin: Option<OwnedSemaphorePermit>,
+    _slot: OwnedSemaphorePermit,
+}
 
 /// What must be known of a delivery until it is committed.
 struct Held {
@@ -30,8 +51,10 @@ pub(super) struct InHand {
     sandbox: Arc<Sandbox>,
     stop: watch::Receiver<bool>,
     held: HashMap<Lease, Held>,
-    running: JoinSet<Commit>,
+    running: JoinSet<Step>,
     tasks: HashMap<TaskId, Lease>,
+    /// Of the tasks, those that wait for their plugin.
+    waiting: HashSet<TaskId>,
 }
 
 impl InHand {
@@ -51,11 +74,18 @@ impl InHand {
             held: HashMap::new(),
             running: JoinSet::new(),
             tasks: HashMap::new(),
+            waiting: HashSet::new(),
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.held.len()
+    /// How many more deliveries may be taken where `in_flight` may be run or ended at a time.
+    /// What waits for a busy plugin does not keep out other plugins' events, unless it is much.
+    pub(super) fn room(&self, in_flight: usize) -> usize {
+        let waiting = self.waiting.len();
+        let going = self.held.len() - waiting;
+        let more = in_flight.saturating_mul(WAITING_FOR_EACH);
+        let room = in_flight.saturating_sub(going);
+        room.min(more.saturating_sub(waiting))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -72,7 +102,8 @@ impl InHand {
 
     /// Starts a delivery's run at once, or gives the commit that hands it back: where the
     /// host stops, or there is no slot. What is in hand has begun: a crash of the host uses
-    /// up the attempts of what it ran, not of what waited in it.
+    /// up the attempts of what it ran and of what waited for its plugin, not of what waited for
+    /// a slot.
     pub(super) fn start(&mut self, delivery: Delivery) -> Option<Commit> {
         let lease = delivery.lease.clone();
         let held = Held {
@@ -83,77 +114,135 @@ impl InHand {
         if *self.stop.borrow() {
             return Some(release(lease));
         }
+        let threads = self.sandbox.threads();
         let task = if self.pipeline.runs_alone(&delivery) {
-            self.running.spawn(self.alone(delivery))
+            self.running.spawn_on(self.alone(delivery), threads)
         } else {
             let Some(slot) = self.sandbox.try_slot() else {
                 return Some(release(lease));
             };
             let pipeline = Arc::clone(&self.pipeline);
-            self.running.spawn(async move {
-                let commit = pipeline.handle(delivery).await;
-                drop(slot);
-                commit
-            })
+            let run = async move {
+                let prepared = pipeline.prepare(delivery);
+                let plugin = match prepared.plugin().cloned() {
+                    None => None,
+                    Some(plugin) => match plugin.try_turn() {
+                        None => return Step::Waits(prepared, plugin),
+                        turn => turn,
+                    },
+                };
+                let turn = Turn {
+                    _plugin: plugin,
+                    _slot: slot,
+                };
+                run(&pipeline, prepared, turn).await
+            };
+            self.running.spawn_on(run, threads)
         };
         self.tasks.insert(task.id(), lease);
         None
     }
 
+    /// Keeps a delivery until its plugin and then the sandbox have room for it.
+    fn wait(&mut self, lease: Lease, prepared: Prepared, plugin: Arc<Plugin>) {
+        let sandbox = Arc::clone(&self.sandbox);
+        let mut stop = self.stop.clone();
+        let to_go_back = lease.clone();
+        let task = self.running.spawn(async move {
+            let turn = async {
+                let plugin = plugin.turn().await;
+                let slot = sandbox.slot().await?;
+                Some(Turn {
+                    _plugin: plugin,
+                    _slot: slot,
+                })
+            };
+            let turn = tokio::select! {
+                turn = turn => turn,
+                _ = stop.wait_for(|stop| *stop) => None,
+            };
+            match turn {
+                Some(turn) => Step::Begins(prepared, turn),
+                None => Step::Ended(release(to_go_back)),
+            }
+        });
+        self.waiting.insert(task.id());
+        self.tasks.insert(task.id(), lease);
+    }
+
+    fn begin(&mut self, lease: Lease, prepared: Prepared, turn: Turn) {
+        let pipeline = Arc::clone(&self.pipeline);
+        let run = async move { run(&pipeline, prepared, turn).await };
+        let task = self.running.spawn_on(run, self.sandbox.threads());
+        self.tasks.insert(task.id(), lease);
+    }
+
     /// A run that begins when no other is left in the host, and is the only one while it lasts.
-    fn alone(&self, delivery: Delivery) -> impl Future<Output = Commit> + Send + 'static {
+    fn alone(&self, delivery: Delivery) -> impl Future<Output = Step> + Send + 'static {
         let (bus, subscription) = (Arc::clone(&self.bus), Arc::clone(&self.subscription));
         let (pipeline, sandbox) = (Arc::clone(&self.pipeline), Arc::clone(&self.sandbox));
         let mut stop = self.stop.clone();
         async move {
             let (entry, lease) = (delivery.lease.entry, delivery.lease.clone());
             tracing::warn!(%entry, attempt = delivery.attempt, "hosts died with it: it runs alone");
-            let slots = tokio::select! {
-                slots = sandbox.all_slots() => slots,
+            let prepared = pipeline.prepare(delivery);
+            let turn = async {
+                let plugin = match prepared.plugin() {
+                    Some(plugin) => plugin.turn().await,
+                    None => None,
+                };
+                let slot = sandbox.all_slots().await?;
+                Some(Turn {
+                    _plugin: plugin,
+                    _slot: slot,
+                })
+            };
+            let turn = tokio::select! {
+                turn = turn => turn,
                 _ = stop.wait_for(|stop| *stop) => None,
             };
-            let Some(slots) = slots else {
-                return release(lease);
+            let Some(turn) = turn else {
+                return Step::Ended(release(lease));
             };
             match bus.begin_alone(&subscription, &lease).await {
                 Ok(true) => {}
-                Ok(false) => return release(lease),
+                Ok(false) => return Step::Ended(release(lease)),
                 Err(error) => {
                     tracing::warn!(%entry, "it cannot begin alone: {error}");
-                    return release(lease);
+                    return Step::Ended(release(lease));
                 }
             }
-            let commit = pipeline.handle(delivery).await;
-            drop(slots);
-            commit
+            run(&pipeline, prepared, turn).await
         }
     }
 
     /// The next run that ends; its delivery stays in hand until [`forget`](Self::forget).
-    /// Never, where nothing runs. May be dropped.
-    pub(super) async fn ended(&mut self) -> Commit {
-        loop {
-            let Some(ended) = self.running.join_next_with_id().await else {
-                return std::future::pending().await;
-            };
-            if let Some(commit) = self.commit_of(ended) {
-                return commit;
-            }
+    /// None where a delivery begins to wait or to run instead. Never, where nothing runs. May be
+    /// dropped.
+    pub(super) async fn ended(&mut self) -> Option<Commit> {
+        match self.running.join_next_with_id().await {
+            Some(ended) => self.commit_of(ended),
+            None => std::future::pending().await,
         }
     }
 
-    fn commit_of(&mut self, ended: Result<(TaskId, Commit), JoinError>) -> Option<Commit> {
+    fn commit_of(&mut self, ended: Result<(TaskId, Step), JoinError>) -> Option<Commit> {
+        let task = match &ended {
+            Ok((task, _)) => *task,
+            Err(error) => error.id(),
+        };
+        self.waiting.remove(&task);
+        let lease = self.tasks.remove(&task)?;
         match ended {
-            Ok((task, commit)) => {
-                self.tasks.remove(&task);
-                Some(commit)
-            }
-            Err(error) => {
-                let lease = self.tasks.remove(&error.id())?;
+            Ok((_, Step::Ended(commit))) => return Some(commit),
+            Ok((_, Step::Waits(prepared, plugin))) => self.wait(lease, prepared, plugin),
+            Ok((_, Step::Begins(prepared, turn))) => self.begin(lease, prepared, turn),
+            Err(_) => {
                 let held = self.held.get(&lease)?;
-                Some(after_panic(lease, held))
+                return Some(after_panic(lease, held));
             }
         }
+        None
     }
 
     /// A commit was answered: the delivery is in hand no longer.
@@ -161,12 +250,20 @@ impl InHand {
         self.held.remove(lease);
     }
 
-    /// Stops what runs; the entries are to go back as they were.
-    pub(super) fn abandon(&mut self) -> Vec<Commit> {
-        self.running = JoinSet::new();
+    /// Stops what runs and what waits, and comes back when it has stopped, which takes a guest
+    /// until its next yield. The entries are to go back as they were.
+    pub(super) async fn abandon(&mut self) -> Vec<Commit> {
+        self.running.shutdown().await;
+        self.waiting.clear();
         let leases = std::mem::take(&mut self.tasks).into_values();
         leases.map(release).collect()
     }
+}
+
+async fn run(pipeline: &Pipeline, prepared: Prepared, turn: Turn) -> Step {
+    let commit = pipeline.handle(prepared).await;
+    drop(turn);
+    Step::Ended(commit)
 }
 
 fn release(lease: Lease) -> Commit {

@@ -35,12 +35,9 @@ impl Pipeline {
         event: Event,
         attempt: u32,
     ) -> Result<Rehearsal, serde_json::Error> {
-        let retry = match self.router.route(&event) {
-            Ok(route) => &route.retry,
-            Err(_) => self.router.unrouted(),
-        };
-        let attempt = attempt.clamp(1, retry.max_attempts());
-        let ended = self.run(event, delivery(attempt)).await;
+        let attempt = attempt.clamp(1, self.retry(&event).max_attempts());
+        let plugin = self.plugin(&event);
+        let ended = self.run(event, plugin, delivery(attempt)).await;
         let plugin = ended.plugin.clone();
         let once = RetryPolicy {
             delays: Vec::new(),

@@ -11,6 +11,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use super::bindings::{AnyPre, Instance};
 use super::journal::Journal;
 use super::limits::Limiter;
+use super::meter::{self, Meter, Metered};
 use super::{Grants, Inspection, Limits, World, convert, engine, trap};
 use crate::event::{DetectedStack, Event, EventType, TokenUsage};
 use crate::failure::{ErrorType, Failure};
@@ -123,7 +124,10 @@ impl Loaded {
         let ran = tokio::time::timeout(limits.timeout(), self.invoke(&mut store, &call)).await;
         let result = match ran {
             Ok(Ok(reply)) => reply,
-            Ok(Err(error)) => Err(trap::classify(&error, store.data(), limits)),
+            Ok(Err(error)) => {
+                meter::note_handles(&mut store);
+                Err(trap::classify(&error, store.data(), limits))
+            }
             Err(_) => Err(Failure::new(
                 ErrorType::Timeout,
                 format!("ran longer than its limit of {:?}", limits.timeout()),
@@ -152,7 +156,7 @@ impl Loaded {
             )
         })?;
         let mut store = Store::new(&self.engine, state);
-        engine::limit(&mut store, call.limits)
+        meter::limit(&mut store, call.limits)
             .map_err(|error| Failure::new(ErrorType::HostError, format!("{error:#}")))?;
         Ok(store)
     }
@@ -205,6 +209,7 @@ pub(super) struct State {
     pub(super) table: ResourceTable,
     pub(super) limiter: Limiter,
     pub(super) journal: Journal,
+    pub(super) meter: Meter,
 }
 
 impl State {
@@ -212,10 +217,19 @@ impl State {
         let journal = Journal::new(call.plugin, &call.event.envelope, call.limits);
         Ok(Self {
             wasi: engine::wasi(&journal, call.grants)?,
-            table: engine::table(),
+            table: meter::table(call.limits),
             limiter: Limiter::new(call.limits),
             journal,
+            meter: Meter::new(call.limits),
         })
+    }
+
+    pub(super) fn metered(&mut self) -> Metered<'_> {
+        Metered {
+            wasi: &mut self.wasi,
+            table: &mut self.table,
+            meter: &mut self.meter,
+        }
     }
 }
 

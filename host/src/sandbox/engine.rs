@@ -9,37 +9,28 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasData, HasSelf, Linker, ResourceTable};
 use wasmtime::error::Context as _;
+use wasmparser::{Parser, Validator, WasmFeatures};
 use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store,
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
 };
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock, WasiClocks, WasiClocksView};
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
-use wasmtime_wasi::random::WasiRandom;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx};
 
 use super::bindings::logging;
 use super::journal::Journal;
-use super::{Access, Grants, Limits, LoadError, State};
+use super::limits::TABLE_ELEMENTS;
+use super::meter::HasMetered;
+use super::{Access, Grants, LoadError, State, operators};
 
-/// Between two yields to the runtime, in fuel: a guest that is busy with its own code is
-/// stopped by its time limit within this much.
-const YIELD_INTERVAL: u64 = 100_000;
-
-/// What a guest may pass to the host in one call beyond its output limit, in bytes.
-const HOSTCALL_SLACK: usize = 64 * 1024;
-
-/// Handles and host resources of one run.
-const MAX_RESOURCES: usize = 256;
-
-/// Random bytes of one call.
-const MAX_RANDOM: u64 = 64 * 1024;
-
-/// Core instances, memories and tables that one component may have. Rust components have
-/// three, one and two.
+/// What one component may hold of the pool: its core instances with their memories and tables,
+/// and the bytes that Wasmtime keeps for each and for all. Rust components have three, one and
+/// two.
 const CORE_INSTANCES: u32 = 16;
 const MEMORIES: u32 = 2;
 const TABLES: u32 = 8;
+const CORE_INSTANCE_BYTES: usize = 1 << 20;
+const COMPONENT_BYTES: usize = 1 << 20;
 
 /// What the linker offers, by package and interface. Everything else is refused by name at
 /// load.
@@ -76,24 +67,43 @@ pub(super) fn engine(slots: u32) -> wasmtime::Result<Engine> {
         .max_core_instances_per_component(CORE_INSTANCES)
         .max_memories_per_component(MEMORIES)
         .max_tables_per_component(TABLES)
+        .max_memories_per_module(MEMORIES)
+        .max_tables_per_module(TABLES)
+        .max_core_instance_size(CORE_INSTANCE_BYTES)
+        .max_component_instance_size(COMPONENT_BYTES)
+        .table_elements(TABLE_ELEMENTS)
         .linear_memory_keep_resident(1 << 20)
-        .table_keep_resident(64 << 10);
+        .table_keep_resident(64 << 10)
+        // It would leave dirty pages that were swapped out to the next instance.
+        .pagemap_scan(Enabled::No);
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .concurrency_support(false)
         .consume_fuel(true)
+        .operator_cost(operators::costs())
         .cranelift_opt_level(OptLevel::Speed)
         .max_wasm_stack(512 << 10)
         .async_stack_size(2 << 20)
-        .wasm_relaxed_simd(false)
+        .wasm_features(WasmFeatures::all().difference(operators::FEATURES), false)
         .wasm_backtrace_max_frames(NonZeroUsize::new(16));
     Engine::new(&config)
 }
 
 pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    Component::from_binary(engine, bytes).map_err(|error| {
-        LoadError::NotAComponent(crate::failure::clean(&format!("{error:#}"), 300))
-    })
+    Component::from_binary(engine, bytes).map_err(|error| refused(bytes, &error))
+}
+
+/// Wasmtime refuses a component that is none, and one that is too large for the pool, with the
+/// same bare message.
+fn refused(bytes: &[u8], error: &wasmtime::Error) -> LoadError {
+    let mut validator = Validator::new_with_features(operators::FEATURES);
+    let valid = Parser::is_component(bytes) && validator.validate_all(bytes).is_ok();
+    let reason = crate::failure::clean(&format!("{error:#}"), 300);
+    match valid {
+        true => LoadError::TooLarge(reason),
+        false => LoadError::NotAComponent(reason),
+    }
 }
 
 pub(super) fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec<String>) {
@@ -131,10 +141,10 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
     logging::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
-    io::error::add_to_linker::<State, HasIo>(l, |state| state.ctx().table)?;
-    io::poll::add_to_linker::<State, HasIo>(l, |state| state.ctx().table)?;
-    io::streams::add_to_linker::<State, HasIo>(l, |state| state.ctx().table)?;
-    cli::environment::add_to_linker::<State, WasiCli>(l, State::cli)?;
+    io::error::add_to_linker::<State, HasTable>(l, |state| &mut state.table)?;
+    io::poll::add_to_linker::<State, HasMetered>(l, State::metered)?;
+    io::streams::add_to_linker::<State, HasMetered>(l, State::metered)?;
+    cli::environment::add_to_linker::<State, HasMetered>(l, State::metered)?;
     cli::exit::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
@@ -146,17 +156,17 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
     clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
     clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
-    filesystem::preopens::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
-    filesystem::types::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
-    random::random::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
-    random::insecure::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
-    random::insecure_seed::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
+    filesystem::preopens::add_to_linker::<State, HasMetered>(l, State::metered)?;
+    filesystem::types::add_to_linker::<State, HasMetered>(l, State::metered)?;
+    random::random::add_to_linker::<State, HasMetered>(l, State::metered)?;
+    random::insecure::add_to_linker::<State, HasMetered>(l, State::metered)?;
+    random::insecure_seed::add_to_linker::<State, HasMetered>(l, State::metered)?;
     Ok(linker)
 }
 
-struct HasIo;
+struct HasTable;
 
-impl HasData for HasIo {
+impl HasData for HasTable {
     type Data<'a> = &'a mut ResourceTable;
 }
 
@@ -168,7 +178,8 @@ pub(super) fn wasi(journal: &Journal, grants: &Grants) -> wasmtime::Result<WasiC
         .stderr(journal.stderr())
         .wall_clock(CoarseClock)
         .monotonic_clock(CoarseClock::starting_now())
-        .max_random_size(MAX_RANDOM)
+        // The meter bounds it.
+        .max_random_size(u64::MAX)
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false);
@@ -190,21 +201,6 @@ pub(super) fn wasi(journal: &Journal, grants: &Grants) -> wasmtime::Result<WasiC
         wasi.env(name, value.reveal());
     }
     Ok(wasi.build())
-}
-
-pub(super) fn table() -> ResourceTable {
-    let mut table = ResourceTable::new();
-    table.set_max_capacity(MAX_RESOURCES);
-    table
-}
-
-pub(super) fn limit(store: &mut Store<State>, limits: &Limits) -> wasmtime::Result<()> {
-    store.limiter(|state| &mut state.limiter);
-    store.set_fuel(limits.fuel)?;
-    store.fuel_async_yield_interval(Some(YIELD_INTERVAL))?;
-    store.set_hostcall_fuel(limits.output_bytes.saturating_add(HOSTCALL_SLACK));
-    store.set_max_component_handles(MAX_RESOURCES);
-    Ok(())
 }
 
 /// A millisecond is as fine as a guest sees time: too coarse to time the host's caches.

@@ -168,6 +168,7 @@ impl Lines {
 
 impl Host for State {
     fn log(&mut self, level: Level, message: String) {
+        self.meter.took(message.len());
         self.journal.lines().line(level, &message);
     }
 }

@@ -82,12 +82,24 @@ impl Limits {
 /// Bytes that the host holds for one element of a table.
 const TABLE_ELEMENT: usize = size_of::<usize>();
 
+/// Elements that one table can have: as many as its place in the pool.
+pub(super) const TABLE_ELEMENTS: usize = 20_000;
+
+/// What a guest did not get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Denied {
+    #[error("asked for more than its {0} bytes of memory (`memory_bytes`)")]
+    Memory(usize),
+    #[error("asked for a table of more than {TABLE_ELEMENTS} elements")]
+    Table,
+}
+
 /// Sums and bounds what the memories and tables of one run hold.
 pub(super) struct Limiter {
     limit: usize,
     held: usize,
     peak: usize,
-    denied: bool,
+    denied: Option<Denied>,
 }
 
 impl Limiter {
@@ -96,7 +108,7 @@ impl Limiter {
             limit: limits.memory_bytes,
             held: 0,
             peak: 0,
-            denied: false,
+            denied: None,
         }
     }
 
@@ -105,18 +117,16 @@ impl Limiter {
         self.peak
     }
 
-    /// Whether a growth was denied. The guest only sees that it failed, and traps or goes on
+    /// The last growth that was denied. The guest only sees that it failed, and traps or goes on
     /// as it likes: a trap after a denial is the denial's.
-    pub(super) fn denied(&self) -> bool {
+    pub(super) fn denied(&self) -> Option<Denied> {
         self.denied
     }
-}
 
-impl Limiter {
     fn grow(&mut self, bytes: usize) -> bool {
         let held = self.held.saturating_add(bytes);
         if held > self.limit {
-            self.denied = true;
+            self.denied = Some(Denied::Memory(self.limit));
             return false;
         }
         self.held = held;
@@ -141,6 +151,10 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if desired > TABLE_ELEMENTS {
+            self.denied = Some(Denied::Table);
+            return Ok(false);
+        }
         let elements = desired.saturating_sub(current);
         Ok(self.grow(elements.saturating_mul(TABLE_ELEMENT)))
     }

@@ -7,6 +7,8 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use super::limits::Denied;
+use super::meter::Exceeded;
 use super::{Limits, State};
 use crate::failure::{ErrorType, Failure};
 
@@ -21,7 +23,6 @@ pub(super) fn classify(error: &wasmtime::Error, state: &State, limits: &Limits) 
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return died(
             state,
-            limits,
             format!("exited with code {} instead of returning", exit.0),
         );
     }
@@ -37,14 +38,24 @@ pub(super) fn classify(error: &wasmtime::Error, state: &State, limits: &Limits) 
             format!("a text is not Unicode: {error}"),
         );
     }
-    if error.is::<ResourceTableError>() {
-        return died(state, limits, format!("misused its handles: {error}"));
+    if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
+        return over(*exceeded);
+    }
+    if let Some(misuse) = error.downcast_ref::<ResourceTableError>() {
+        return match misuse {
+            ResourceTableError::Full => over(Exceeded::Handles(limits.handles)),
+            // Wasmtime's type: all others are a handle that is not what the guest says.
+            _ => died(state, format!("misused its handles: {error}")),
+        };
     }
     // Wasmtime reports a broken value (a pointer out of bounds, an unknown discriminant) as
     // a bare message…
     if error.is::<&'static str>() || error.is::<String>() {
-        if state.limiter.denied() {
-            return memory_limit(limits);
+        if let Some(exceeded) = state.meter.handles_used_up() {
+            return over(exceeded);
+        }
+        if let Some(denied) = state.limiter.denied() {
+            return memory_limit(denied);
         }
         return Failure::new(
             ErrorType::ContractViolation,
@@ -52,21 +63,36 @@ pub(super) fn classify(error: &wasmtime::Error, state: &State, limits: &Limits) 
         );
     }
     // …and data over `set_hostcall_fuel` as an error of a type that it keeps to itself: the
-    // one that is left.
+    // one that is left. In a call to the host it comes with the guest's frames, and none are
+    // left where the result is read.
+    if error.is::<WasmBacktrace>() {
+        return over(state.meter.passed_too_much());
+    }
     Failure::new(
         ErrorType::OutputLimit,
         format!(
-            "passed more than {} bytes to the host at once: {error:#}",
+            "its result has more than {} bytes (`output_bytes`)",
             limits.output_bytes
         ),
     )
+}
+
+/// What a guest wanted of the host beyond a limit.
+fn over(exceeded: Exceeded) -> Failure {
+    let error_type = match exceeded {
+        Exceeded::HostCallBytes(_) | Exceeded::HostBytes(_) | Exceeded::RandomBytes(_) => {
+            ErrorType::OutputLimit
+        }
+        Exceeded::Handles(_) => ErrorType::MemoryLimit,
+    };
+    Failure::new(error_type, exceeded.to_string())
 }
 
 fn trapped(trap: Trap, error: &wasmtime::Error, state: &State, limits: &Limits) -> Failure {
     match trap {
         Trap::OutOfFuel => Failure::new(
             ErrorType::OutOfFuel,
-            format!("used up its {} units of fuel{}", limits.fuel, frames(error)),
+            format!("used up its {} units of fuel (`fuel`){}", limits.fuel, frames(error)),
         ),
         Trap::StackOverflow => Failure::new(
             ErrorType::StackOverflow,
@@ -84,27 +110,21 @@ fn trapped(trap: Trap, error: &wasmtime::Error, state: &State, limits: &Limits) 
             } else {
                 format!("{said}{}", frames(error))
             };
-            died(state, limits, message)
+            died(state, message)
         }
     }
 }
 
 /// A guest that was denied memory dies as its allocator likes: the denial is the cause.
-fn died(state: &State, limits: &Limits, message: String) -> Failure {
-    if state.limiter.denied() {
-        return memory_limit(limits);
+fn died(state: &State, message: String) -> Failure {
+    match state.limiter.denied() {
+        Some(denied) => memory_limit(denied),
+        None => Failure::new(ErrorType::Trap, message),
     }
-    Failure::new(ErrorType::Trap, message)
 }
 
-fn memory_limit(limits: &Limits) -> Failure {
-    Failure::new(
-        ErrorType::MemoryLimit,
-        format!(
-            "asked for more than its {} bytes of memory",
-            limits.memory_bytes
-        ),
-    )
+fn memory_limit(denied: Denied) -> Failure {
+    Failure::new(ErrorType::MemoryLimit, denied.to_string())
 }
 
 /// ` (in a < b < c)`, innermost first, or nothing where no frame has a name.
