@@ -5,6 +5,7 @@ mod allow;
 mod read;
 mod repositories;
 mod section;
+mod signatures;
 
 pub use repositories::{Repositories, RepositoryPattern, RepositoryPatternError};
 pub(crate) use section::{Section, parse};
@@ -18,7 +19,7 @@ use serde::{Serialize, Serializer};
 use crate::bus::{BusUrl, Start, TrimBound};
 use crate::event::{EventType, Id};
 use crate::failure::{ErrorType, Failure};
-use crate::plugin::Allowed;
+use crate::plugin::{Allowed, SignaturePolicy};
 use crate::sandbox::{Limits, LimitsPatch};
 
 /// Group of `agent.execution.started`, by the contract.
@@ -39,6 +40,8 @@ pub struct Config {
     pub limits_max: Limits,
     /// Where repositories are.
     pub repositories: Repositories,
+    /// Whose plugins run.
+    pub signatures: SignaturePolicy,
     /// Plugins by name.
     pub plugins: BTreeMap<String, PluginConfig>,
     /// Routes, in the file's order.

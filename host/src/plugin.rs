@@ -3,10 +3,12 @@
 mod deploy;
 pub mod gate;
 mod grants;
+mod keys;
 mod manifest;
 mod names;
 mod provide;
 mod registry;
+mod signature;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,11 +23,13 @@ use crate::sandbox::{Call, Grants, Limits, LoadError, Loaded, Run, Sandbox};
 
 pub use deploy::{DeployError, Target};
 pub use grants::{Allowed, Directory, Grant, Needs, SecretSource, Variable};
+pub use keys::{KeyError, KeyId, PrivateKey, PublicKey, TrustedKeys};
 pub use manifest::{Manifest, ManifestError};
 pub(crate) use names::overlap;
 pub use names::{MountPoint, MountPointError, VariableName, VariableNameError};
 pub use provide::Unprovided;
 pub use registry::Registry;
+pub use signature::{SignatureError, SignatureFile, SignaturePolicy, Signed, Statement, verify};
 
 /// Which plugin, which version, which bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +63,8 @@ pub struct Plugin {
     pub limits: Limits,
     /// What every run of it may reach, beside the repository of its event.
     pub grants: Grants,
+    /// Who signed it.
+    pub signed: Signed,
     /// The component.
     pub component: Loaded,
     /// One for each run that it may have at a time.
@@ -99,6 +105,14 @@ pub enum PluginError {
         /// Why.
         reason: LoadError,
     },
+    /// Nobody who is trusted vouches for it.
+    #[error("plugin {name} is refused: {reason}")]
+    Signature {
+        /// Which plugin.
+        name: String,
+        /// Why.
+        reason: SignatureError,
+    },
     /// It needs what the operator does not allow.
     #[error(
         "plugin {name} needs what the configuration does not allow: {}; to allow it, add to \
@@ -137,6 +151,8 @@ impl PluginError {
             Self::Manifest(_)
             | Self::Unreadable { .. }
             | Self::TooLarge { .. }
+            // A signature is no capability: what it lacks may come with the next files.
+            | Self::Signature { .. }
             | Self::Unprovided { .. } => ErrorType::PluginUnavailable,
             Self::Refused { reason, .. } => reason.error_type(),
             Self::NotAllowed { .. } => ErrorType::CapabilityDenied,
@@ -148,16 +164,24 @@ impl PluginError {
 impl Plugin {
     /// Reads, compiles and links a plugin. Takes up to seconds of CPU time.
     ///
+    /// Each file is read once: the bytes whose signature is checked are the ones that are used.
+    ///
     /// # Errors
     /// [`PluginError`], which says what to do.
     pub fn load(
         config: &PluginConfig,
         limits: Limits,
         limits_max: &Limits,
+        signatures: &SignaturePolicy,
         sandbox: &Sandbox,
     ) -> Result<Self, PluginError> {
-        let examined = gate::examine(config, limits, limits_max, sandbox)?;
-        let (manifest, limits, component) = examined.admitted()?;
+        let examined = gate::examine(config, limits, limits_max, signatures, sandbox)?;
+        let gate::Admitted {
+            manifest,
+            limits,
+            signed,
+            component,
+        } = examined.admitted()?;
         let grants = provide::provide(&manifest.needs, &config.allow).map_err(|missing| {
             let name = manifest.name.clone();
             PluginError::Unprovided { name, missing }
@@ -174,6 +198,7 @@ impl Plugin {
             limits,
             grants,
             manifest,
+            signed,
             component,
         })
     }

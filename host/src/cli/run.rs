@@ -17,7 +17,7 @@ use crate::bus::{DeadLetter, Delivery, EntryId, Lane, Lease, Verdict};
 use crate::config::{PluginConfig, RetryPolicy};
 use crate::event::{Event, Fields, decode_json};
 use crate::outcome::{Ended, conclude};
-use crate::plugin::{Allowed, Manifest, Plugin};
+use crate::plugin::{Allowed, Manifest, Plugin, SignaturePolicy};
 use crate::sandbox::{Access, Cost, Limits, LimitsPatch, Sandbox};
 use crate::telemetry;
 
@@ -63,10 +63,16 @@ struct Answer {
 pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     telemetry::init(global.json, Some("warn,guest=info"));
     let event = read_event(&args.event)?;
-    let (config, limits, limits_max) = plugin_config(&args, global)?;
+    let Wanted {
+        config,
+        limits,
+        limits_max,
+        signatures,
+    } = wanted(&args, global)?;
     let plugin = tokio::task::spawn_blocking(move || {
         let sandbox = Sandbox::new(1)?;
-        Ok::<_, anyhow::Error>(Plugin::load(&config, limits, &limits_max, &sandbox)?)
+        let plugin = Plugin::load(&config, limits, &limits_max, &signatures, &sandbox)?;
+        Ok::<_, anyhow::Error>(plugin)
     })
     .await??;
     let kind = event.envelope.event_type;
@@ -133,20 +139,32 @@ fn read_event(path: &Path) -> anyhow::Result<Event> {
     Ok(event)
 }
 
-/// A directory is used as it is, with what its manifest asks for; a name is the
-/// configuration's.
-fn plugin_config(args: &Args, global: &Global) -> anyhow::Result<(PluginConfig, Limits, Limits)> {
+/// Which plugin, and what the operator says of it.
+struct Wanted {
+    config: PluginConfig,
+    limits: Limits,
+    limits_max: Limits,
+    signatures: SignaturePolicy,
+}
+
+/// A directory is used as it is, with what its manifest asks for and whoever signed it; a name
+/// is the configuration's.
+fn wanted(args: &Args, global: &Global) -> anyhow::Result<Wanted> {
     let directory = Path::new(&args.plugin);
-    let (mut plugin, limits, limits_max) = if directory.join(Manifest::FILE).is_file() {
-        let plugin = PluginConfig {
-            path: directory.to_owned(),
-            allow: Allowed {
-                repository: Some(args.allow.access()),
-                ..Allowed::default()
+    let mut wanted = if directory.join(Manifest::FILE).is_file() {
+        Wanted {
+            config: PluginConfig {
+                path: directory.to_owned(),
+                allow: Allowed {
+                    repository: Some(args.allow.access()),
+                    ..Allowed::default()
+                },
+                limits: LimitsPatch::default(),
             },
-            limits: LimitsPatch::default(),
-        };
-        (plugin, Limits::DEFAULT, Limits::MAXIMUM)
+            limits: Limits::DEFAULT,
+            limits_max: Limits::MAXIMUM,
+            signatures: SignaturePolicy::default(),
+        }
     } else {
         let config = global.load().with_context(|| {
             format!(
@@ -163,11 +181,16 @@ fn plugin_config(args: &Args, global: &Global) -> anyhow::Result<(PluginConfig, 
                 global.config.display()
             )));
         };
-        (plugin.clone(), config.limits, config.limits_max)
+        Wanted {
+            config: plugin.clone(),
+            limits: config.limits,
+            limits_max: config.limits_max,
+            signatures: config.signatures,
+        }
     };
-    plugin.limits.fuel = args.fuel.or(plugin.limits.fuel);
-    args.allow.add_to(&mut plugin.allow);
-    Ok((plugin, limits, limits_max))
+    wanted.config.limits.fuel = args.fuel.or(wanted.config.limits.fuel);
+    args.allow.add_to(&mut wanted.config.allow);
+    Ok(wanted)
 }
 
 /// What is mounted as the event's repository, where the plugin asks for it.

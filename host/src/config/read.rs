@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::allow::allow;
 use super::section::{Section, parse};
+use super::signatures::signatures;
 use super::{
     AGENT_WORKERS, Config, DISCOVERY_WORKERS, GroupConfig, HostConfig, PluginConfig, Problem,
     Repositories, RepositoryPattern, RetryPolicy, RouteConfig, TrimPolicy,
@@ -39,6 +40,9 @@ pub(super) fn config(
     let repositories = root
         .section("repositories", |section| repositories(section, folder))
         .unwrap_or_default();
+    let signatures = root
+        .section("signatures", |section| signatures(section, folder))
+        .unwrap_or_default();
     let plugins = root.each("plugins", |_, section| plugin(section, folder));
     if root.is_empty("routes") {
         root.problem(
@@ -63,6 +67,7 @@ pub(super) fn config(
             limits,
             limits_max,
             repositories,
+            signatures,
             plugins,
             routes,
             groups,

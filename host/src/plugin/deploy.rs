@@ -11,10 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 
-use super::{Manifest, ManifestError};
-
-/// A detached signature beside the manifest, where there is one.
-const SIGNATURE: &str = "plugin.sig";
+use super::{Manifest, ManifestError, SignatureFile};
 
 /// Most bytes of a file beside the component.
 const MAX_SMALL: u64 = 1 << 20;
@@ -163,7 +160,7 @@ impl Target {
         fs::create_dir(staged).map_err(io_error("make", staged))?;
         let component = copy(source, staged, &manifest.component, u64::MAX)?;
         copy(source, staged, Path::new(Manifest::FILE), MAX_SMALL)?;
-        let signature = Path::new(SIGNATURE);
+        let signature = Path::new(SignatureFile::FILE);
         if source.join(signature).symlink_metadata().is_ok() {
             copy(source, staged, signature, MAX_SMALL)?;
         }
@@ -238,7 +235,7 @@ fn is_plugin(path: &Path) -> Result<bool, DeployError> {
         let entry = entry.map_err(io_error("list", path))?;
         let name = PathBuf::from(entry.file_name());
         let is_its = name == Path::new(Manifest::FILE)
-            || name == Path::new(SIGNATURE)
+            || name == Path::new(SignatureFile::FILE)
             || name
                 .extension()
                 .is_some_and(|extension| extension == "wasm")

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::{Manifest, PluginError};
+use super::{Manifest, PluginError, SignatureFile, SignaturePolicy, Signed, Statement};
 use crate::config::PluginConfig;
 use crate::sandbox::{Inspection, Limits, Loaded, Sandbox};
 
@@ -17,11 +17,27 @@ pub struct Examined {
     pub manifest: Manifest,
     /// The limits in force.
     pub limits: Limits,
-    /// What its component is, where it is one.
+    /// Who signed it, where that does not refuse it.
+    pub signed: Option<Signed>,
+    /// What its component is, where it is one. One that is refused for its signature is not
+    /// looked at.
     pub inspection: Option<Inspection>,
     /// Every reason to refuse it.
     pub refusals: Vec<PluginError>,
     component: Option<Loaded>,
+}
+
+/// What is to be run.
+#[derive(Debug)]
+pub struct Admitted {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// The limits in force.
+    pub limits: Limits,
+    /// Who signed it.
+    pub signed: Signed,
+    /// Its component.
+    pub component: Loaded,
 }
 
 impl Examined {
@@ -29,12 +45,18 @@ impl Examined {
     ///
     /// # Errors
     /// The first reason to refuse it.
-    pub fn admitted(self) -> Result<(Manifest, Limits, Loaded), PluginError> {
-        match (self.refusals.into_iter().next(), self.component) {
-            (None, Some(component)) => Ok((self.manifest, self.limits, component)),
-            (Some(refusal), _) => Err(refusal),
-            // Without a component there is a refusal.
-            (None, None) => Err(PluginError::Unreadable {
+    pub fn admitted(self) -> Result<Admitted, PluginError> {
+        let first = self.refusals.into_iter().next();
+        match (first, self.signed, self.component) {
+            (None, Some(signed), Some(component)) => Ok(Admitted {
+                manifest: self.manifest,
+                limits: self.limits,
+                signed,
+                component,
+            }),
+            (Some(refusal), _, _) => Err(refusal),
+            // Without a signature's verdict or a component there is a refusal.
+            (None, _, _) => Err(PluginError::Unreadable {
                 path: self.manifest.component,
                 reason: io::ErrorKind::NotFound.into(),
             }),
@@ -45,15 +67,18 @@ impl Examined {
 /// Reads, compiles and links what is in a plugin's directory, and compares what it asks for with
 /// what the operator allows. Takes up to seconds of CPU time.
 ///
+/// Each file is read once, and nothing is compiled whose signature refuses it.
+///
 /// # Errors
 /// Where there is nothing to judge: no manifest, or no file for a component.
 pub fn examine(
     plugin: &PluginConfig,
     usual: Limits,
     most: &Limits,
+    signatures: &SignaturePolicy,
     sandbox: &Sandbox,
 ) -> Result<Examined, PluginError> {
-    let manifest = Manifest::load(&plugin.path)?;
+    let (manifest, text) = Manifest::load_with_text(&plugin.path)?;
     // What the manifest asks for within the maximum; the operator's word goes over both.
     let limits = usual
         .with(&manifest.limits)
@@ -66,16 +91,32 @@ pub fn examine(
         refusals.push(PluginError::NotAllowed { name, missing });
     }
     let path = manifest.component_path(&plugin.path);
-    let (inspection, component) = match read(&path, limits.component_bytes)? {
-        Ok(bytes) => judge(&bytes, &manifest, path, &mut refusals, sandbox),
+    let signed = read(&path, limits.component_bytes)?.and_then(|bytes| {
+        let statement = Statement::of(&bytes, text.as_bytes());
+        let signed = SignatureFile::read(&plugin.path)
+            .and_then(|file| signatures.judge(&statement, file.as_deref()));
+        match signed {
+            Ok(signed) => Ok((signed, bytes)),
+            Err(reason) => Err(PluginError::Signature {
+                name: manifest.name.clone(),
+                reason,
+            }),
+        }
+    });
+    let (signed, (inspection, component)) = match signed {
+        Ok((signed, bytes)) => (
+            Some(signed),
+            judge(&bytes, &manifest, path, &mut refusals, sandbox),
+        ),
         Err(refusal) => {
             refusals.push(refusal);
-            (None, None)
+            (None, (None, None))
         }
     };
     Ok(Examined {
         manifest,
         limits,
+        signed,
         inspection,
         refusals,
         component,

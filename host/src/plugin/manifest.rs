@@ -62,12 +62,23 @@ impl Manifest {
     /// # Errors
     /// [`ManifestError`], with every mistake at once.
     pub fn load(directory: &Path) -> Result<Self, ManifestError> {
+        Self::load_with_text(directory).map(|(manifest, _)| manifest)
+    }
+
+    /// As [`load`](Self::load), with the text that it was read from: what a signature covers.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with_text(directory: &Path) -> Result<(Self, String), ManifestError> {
         let path = directory.join(Self::FILE);
         let text = std::fs::read_to_string(&path).map_err(|reason| ManifestError::Unreadable {
             path: path.clone(),
             reason,
         })?;
-        Self::parse(&text).map_err(|problems| ManifestError::Invalid { path, problems })
+        match Self::parse(&text) {
+            Ok(manifest) => Ok((manifest, text)),
+            Err(problems) => Err(ManifestError::Invalid { path, problems }),
+        }
     }
 
     /// Checks the text of a manifest.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Manifest, Plugin, PluginError, Slot};
-use crate::config::{Config, Problem};
+use crate::config::{Config, PluginConfig, Problem};
 use crate::event::PluginRef;
 use crate::failure::{ErrorType, Failure};
 use crate::sandbox::Sandbox;
@@ -21,11 +21,12 @@ impl Registry {
     #[must_use]
     pub fn load(config: &Config, sandbox: &Sandbox) -> Self {
         let load = |(name, plugin): (&String, _)| {
-            let slot = match Plugin::load(plugin, config.limits, &config.limits_max, sandbox) {
+            let slot = match Self::load_one(plugin, config, sandbox) {
                 Ok(plugin) => {
                     tracing::info!(
                         plugin = plugin.label,
                         digest = plugin.id.digest,
+                        signed_by = %plugin.signed,
                         "plugin ready"
                     );
                     Ok(Arc::new(plugin))
@@ -41,6 +42,15 @@ impl Registry {
         Self {
             slots: config.plugins.iter().map(load).collect(),
         }
+    }
+
+    fn load_one(
+        plugin: &PluginConfig,
+        config: &Config,
+        sandbox: &Sandbox,
+    ) -> Result<Plugin, PluginError> {
+        let (usual, most) = (config.limits, &config.limits_max);
+        Plugin::load(plugin, usual, most, &config.signatures, sandbox)
     }
 
     /// A plugin by its name in the configuration.
@@ -116,11 +126,10 @@ impl Registry {
     /// What is wrong with each plugin that cannot be loaded, for `config validate`.
     #[must_use]
     pub fn check_plugins(config: &Config, sandbox: &Sandbox) -> Vec<(String, PluginError)> {
-        let load = |plugin| Plugin::load(plugin, config.limits, &config.limits_max, sandbox);
-        config
-            .plugins
-            .iter()
-            .filter_map(|(name, plugin)| Some((name.clone(), load(plugin).err()?)))
-            .collect()
+        let broken = |(name, plugin): (&String, _)| {
+            let error = Self::load_one(plugin, config, sandbox).err()?;
+            Some((name.clone(), error))
+        };
+        config.plugins.iter().filter_map(broken).collect()
     }
 }

@@ -128,7 +128,9 @@ async fn examine(
     let routes = Registry::check_routes(&config);
     let examined = tokio::task::spawn_blocking(move || {
         let sandbox = Sandbox::new(1)?;
-        let examined = gate::examine(&candidate, config.limits, &config.limits_max, &sandbox)?;
+        let (usual, most) = (config.limits, &config.limits_max);
+        let signatures = &config.signatures;
+        let examined = gate::examine(&candidate, usual, most, signatures, &sandbox)?;
         Ok::<_, anyhow::Error>(examined)
     })
     .await??;

@@ -10,10 +10,11 @@ use super::grants::{self, GrantRow};
 use crate::cli::output::{grouped, table};
 use crate::cli::{Global, Usage};
 use crate::config::PluginConfig;
-use crate::plugin::{Allowed, PluginError, gate};
+use crate::plugin::{Allowed, PluginError, SignaturePolicy, Signed, gate};
 use crate::sandbox::{Inspection, Limits, LimitsPatch, LoadError, Sandbox};
 
-/// Shows a component's world, imports, exports, digest and size, and what the plugin asks for
+/// Shows a component's world, imports, exports, digest and size, who signed the plugin, and what
+/// it asks for
 ///
 /// For a plugin of the configuration also what it is allowed, and so what it has.
 ///
@@ -35,6 +36,7 @@ struct Answer {
     version: Option<String>,
     description: Option<String>,
     manifest_world: Option<String>,
+    signed: Option<Signed>,
     grants: Vec<GrantRow>,
     refusals: Vec<String>,
     #[serde(flatten)]
@@ -50,6 +52,7 @@ enum Found {
         config: Box<PluginConfig>,
         limits: Limits,
         limits_max: Limits,
+        signatures: SignaturePolicy,
         /// Whether an operator has said what it may have.
         configured: bool,
     },
@@ -73,11 +76,13 @@ fn look(found: Found) -> anyhow::Result<Answer> {
             config,
             limits,
             limits_max,
+            signatures,
             configured,
         } => {
-            let mut examined = gate::examine(&config, limits, &limits_max, &sandbox)?;
+            let mut examined =
+                gate::examine(&config, limits, &limits_max, &signatures, &sandbox)?;
             let Some(inspection) = examined.inspection else {
-                // Its component is none: there is nothing to show but why.
+                // Its component is none, or not one to look at: there is nothing to show but why.
                 bail!(examined.refusals.remove(0));
             };
             if !configured {
@@ -88,6 +93,7 @@ fn look(found: Found) -> anyhow::Result<Answer> {
                     | PluginError::Unreadable { .. }
                     | PluginError::TooLarge { .. }
                     | PluginError::Refused { .. }
+                    | PluginError::Signature { .. }
                     | PluginError::Unprovided { .. } => true,
                 };
                 examined.refusals.retain(is_held);
@@ -100,6 +106,7 @@ fn look(found: Found) -> anyhow::Result<Answer> {
                 version: Some(manifest.version.to_string()),
                 description: Some(manifest.description),
                 manifest_world: Some(manifest.world.to_string()),
+                signed: examined.signed,
                 refusals: examined.refusals.iter().map(ToString::to_string).collect(),
                 inspection,
             })
@@ -127,6 +134,7 @@ fn look_at_component(path: PathBuf, sandbox: &Sandbox) -> anyhow::Result<Answer>
         version: None,
         description: None,
         manifest_world: None,
+        signed: None,
         grants: Vec::new(),
         refusals,
         inspection,
@@ -147,6 +155,7 @@ fn find(plugin: &str, global: &Global) -> anyhow::Result<Found> {
             }),
             limits: Limits::DEFAULT,
             limits_max: Limits::MAXIMUM,
+            signatures: super::signature_policy(global)?,
             configured: false,
         });
     }
@@ -156,6 +165,7 @@ fn find(plugin: &str, global: &Global) -> anyhow::Result<Found> {
             config: Box::new(found),
             limits: config.limits,
             limits_max: config.limits_max,
+            signatures: config.signatures,
             configured: true,
         }),
         None => bail!(Usage(format!(
@@ -190,6 +200,9 @@ fn text(answer: &Answer) -> String {
     rows.push(row("world", world));
     rows.push(row("digest", format!("sha256:{digest}")));
     rows.push(row("size", format!("{} bytes", grouped(*size as u64))));
+    if let Some(signed) = &answer.signed {
+        rows.push(row("signed by", signed.to_string()));
+    }
     for (index, name) in exports.iter().enumerate() {
         rows.push(row(if index == 0 { "exports" } else { "" }, name.clone()));
     }
