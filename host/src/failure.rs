@@ -155,6 +155,9 @@ pub struct Failure {
     pub message: String,
     /// When the handler asks to be run again.
     pub retry_after: Option<Duration>,
+    /// The functions that the guest was in when it was stopped, innermost first. For logs: the
+    /// message has the first of them.
+    pub frames: Vec<String>,
 }
 
 impl Failure {
@@ -164,6 +167,7 @@ impl Failure {
             error_type,
             message: clean(message.as_ref(), MAX_MESSAGE),
             retry_after: None,
+            frames: Vec::new(),
         }
     }
 }

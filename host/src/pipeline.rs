@@ -243,9 +243,15 @@ fn log(ended: &Ended<'_>) {
         ),
         Err(failure) => tracing::warn!(
             %event_id, %lane, plugin, attempt, fuel = cost.fuel, ms = cost.wall_ms,
-            error_type = %failure.error_type, "{kind} failed: {}", failure.message
+            error_type = %failure.error_type, frames = frames(failure),
+            "{kind} failed: {}", failure.message
         ),
     }
+}
+
+/// Where a guest was stopped, innermost first; nothing where none was.
+fn frames(failure: &Failure) -> Option<String> {
+    (!failure.frames.is_empty()).then(|| failure.frames.join(" < "))
 }
 
 /// A defect of ours loses no event: it waits, and the log says why.

@@ -6,7 +6,9 @@ mod bindings;
 mod call;
 mod convert;
 mod engine;
+mod frames;
 mod grants;
+mod instruments;
 mod journal;
 mod limits;
 mod meter;
@@ -30,6 +32,7 @@ use self::bindings::AnyPre;
 use self::call::State;
 pub use self::call::{Call, Cost, Loaded, Reply, Run};
 pub use self::grants::{Access, Grants, Mount, Secret};
+pub use self::instruments::{Instruments, Profile, Recorded, Share};
 pub use self::limits::{Limits, LimitsPatch};
 use self::threads::Threads;
 pub use self::world::World;
@@ -110,6 +113,7 @@ pub struct Sandbox {
     linker: Linker<State>,
     slots: Arc<Semaphore>,
     count: u32,
+    instruments: Instruments,
 }
 
 impl Sandbox {
@@ -118,12 +122,20 @@ impl Sandbox {
     /// # Errors
     /// When the machine cannot reserve the address space, or starts no threads.
     pub fn new(slots: u32) -> Result<Self, SandboxError> {
+        Self::with_instruments(slots, Instruments::default())
+    }
+
+    /// As [`new`](Self::new), and of each run that is recorded which is asked for.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_instruments(slots: u32, instruments: Instruments) -> Result<Self, SandboxError> {
         let failed = |error: wasmtime::Error| SandboxError {
             slots,
             reason: format!("{error:#}"),
         };
         let threads = Threads::start().map_err(|error| failed(error.into()))?;
-        let engine = engine::engine(slots).map_err(failed)?;
+        let engine = engine::engine(slots, instruments).map_err(failed)?;
         let linker = engine::linker(&engine).map_err(failed)?;
         Ok(Self {
             engine,
@@ -131,6 +143,7 @@ impl Sandbox {
             linker,
             slots: Arc::new(Semaphore::new(slots as usize)),
             count: slots,
+            instruments,
         })
     }
 
@@ -218,7 +231,8 @@ impl Sandbox {
             .instantiate_pre(&component)
             .and_then(|pre| AnyPre::new(pre, world))
             .map_err(|error| LoadError::Unlinkable(format!("{error:#}")))?;
-        Ok(Loaded::new(self.engine.clone(), pre, inspection))
+        let engine = self.engine.clone();
+        Ok(Loaded::new(engine, pre, inspection, self.instruments))
     }
 }
 

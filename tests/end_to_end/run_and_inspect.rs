@@ -117,6 +117,41 @@ async fn run_shows_outcome_and_cost_and_exits_with_1_where_the_event_fails() {
 }
 
 #[tokio::test]
+async fn run_writes_a_core_dump_of_a_guest_that_traps_and_a_profile_with_the_hot_function() {
+    let site = Site::on_sqlite();
+    for guest in ["panics", "hot-spot"] {
+        site.install(guest, "world = \"agent\"");
+    }
+    site.write("event.json", started(AGENT, json!({})).to_string());
+    let event = ["--event", "event.json", "--json"];
+    let core = ["--coredump", "core.wasm"];
+    let args = [&["run", "plugins/panics"], &event[..], &core].concat();
+    let failed = site.hothouse(&args).await.exits(1).json();
+    assert!(!failed["frames"].as_array().expect("a list").is_empty());
+    let dump = std::fs::read(site.folder().join("core.wasm")).expect("the dump");
+    assert!(dump.starts_with(b"\0asm"));
+    assert_eq!(failed["coredump"]["bytes"], dump.len());
+    assert!(failed.get("profile").is_none(), "{failed:#}");
+
+    let profile = ["--profile", "profile.folded"];
+    let args = [&["run", "plugins/hot-spot"], &event[..], &core, &profile].concat();
+    let done = site.hothouse(&args).await.exits(0).json();
+    assert_eq!(done["coredump"]["path"], serde_json::Value::Null);
+    assert_eq!(done["profile"]["hottest"][0]["function"], "hot_spot::hot");
+    let folded = std::fs::read_to_string(site.folder().join("profile.folded"));
+    assert!(folded.expect("the profile").contains(";hot_spot::hot "));
+}
+
+#[tokio::test]
+async fn the_log_of_a_host_says_where_a_guest_was_when_it_trapped() {
+    let site = Site::on_sqlite();
+    let mut host = site.serve_agent("panics", "");
+    site.publish(&[started("panics", json!({}))]).await;
+    let parts = ["order 42 has no lines", "error_type=trap", "frames=", " < "];
+    host.logs(&parts).await;
+}
+
+#[tokio::test]
 async fn run_exits_with_2_where_it_is_asked_for_what_cannot_be() {
     let site = configured();
     site.write(

@@ -4,6 +4,7 @@
 //! suite.
 
 mod hostile;
+mod instruments;
 mod loading;
 mod simple;
 
@@ -117,7 +118,7 @@ async fn run(name: &str, world: World, setup: Setup<'_>) -> Run {
 
 #[test]
 fn every_guest_has_a_test() {
-    let sources = ["hostile.rs", "loading.rs", "simple.rs"].map(|file| {
+    let sources = ["hostile.rs", "instruments.rs", "loading.rs", "simple.rs"].map(|file| {
         let path = root().join("tests/sandbox").join(file);
         std::fs::read_to_string(path).expect("source")
     });

@@ -1,6 +1,7 @@
 //! `hothouse run`: one event, one plugin, no bus.
 
 mod allow;
+mod record;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ use crate::config::{PluginConfig, RetryPolicy};
 use crate::event::{Event, Fields, decode_json};
 use crate::outcome::{Ended, conclude};
 use crate::plugin::{Allowed, Manifest, Plugin, SignaturePolicy};
-use crate::sandbox::{Access, Cost, Limits, LimitsPatch, Sandbox};
+use crate::sandbox::{Access, Cost, Instruments, Limits, LimitsPatch, Sandbox};
 use crate::telemetry;
 
 /// Runs one event through one plugin, without a bus, and shows outcome and cost
@@ -31,7 +32,8 @@ Examples:
   hothouse run plugins/backend-agent --event event.json
   hothouse run backend-agent --event - --json < event.json
   hothouse run plugins/discovery-analyzer --event discovery.json --repository ./my-repo
-  hothouse run ./my-agent --event event.json --env LOG_LEVEL=debug --env API_TOKEN")]
+  hothouse run ./my-agent --event event.json --env LOG_LEVEL=debug --env API_TOKEN
+  hothouse run backend-agent --event event.json --profile profile.folded --coredump core.wasm")]
 pub(super) struct Args {
     /// A plugin's directory, or its name in the configuration.
     plugin: String,
@@ -50,6 +52,15 @@ pub(super) struct Args {
     /// Fuel, instead of the limit in force.
     #[arg(long)]
     fuel: Option<u64>,
+
+    /// Where a core dump of the guest goes, if it traps: its stack, globals and memory.
+    #[arg(long, value_name = "FILE")]
+    coredump: Option<PathBuf>,
+
+    /// Where a profile of the run goes, as folded stacks: where its time went. The run takes
+    /// about twice as long where it computes.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -58,6 +69,10 @@ struct Answer {
     events: Vec<Value>,
     dead_letter: Option<Box<DeadLetter>>,
     cost: Cost,
+    /// The functions that a trapped guest was in, innermost first.
+    frames: Vec<String>,
+    #[serde(flatten)]
+    records: record::Records,
 }
 
 pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
@@ -69,8 +84,12 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         limits_max,
         signatures,
     } = wanted(&args, global)?;
+    let instruments = Instruments {
+        coredump: args.coredump.is_some(),
+        profile: args.profile.is_some(),
+    };
     let plugin = tokio::task::spawn_blocking(move || {
-        let sandbox = Sandbox::new(1)?;
+        let sandbox = Sandbox::with_instruments(1, instruments)?;
         let plugin = Plugin::load(&config, limits, &limits_max, &signatures, &sandbox)?;
         Ok::<_, anyhow::Error>(plugin)
     })
@@ -88,7 +107,10 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         None => plugin.grants.clone(),
     };
     let run = plugin.call(&event, 1, &grants).await;
+    let records = record::write(run.recorded, &args)?;
     let completed = run.result.is_ok();
+    let failure = run.result.as_ref().err();
+    let frames = failure.map_or_else(Vec::new, |failure| failure.frames.clone());
     let no_retries = RetryPolicy {
         delays: Vec::new(),
         ..RetryPolicy::default()
@@ -122,6 +144,8 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             .collect(),
         dead_letter,
         cost: run.cost,
+        frames,
+        records,
     };
     global.output().answer(|| text(&answer, &plugin), &answer)?;
     Ok(match completed {
@@ -259,6 +283,9 @@ fn text(answer: &Answer, plugin: &Plugin) -> String {
             dead_letter.error_type, dead_letter.error_message
         ));
     }
+    for (index, function) in answer.frames.iter().enumerate() {
+        lines.push(format!("{index:>4}: {function}"));
+    }
     let Cost {
         fuel,
         wall_ms,
@@ -280,5 +307,6 @@ fn text(answer: &Answer, plugin: &Plugin) -> String {
             grouped(log_lines_dropped)
         ));
     }
+    lines.extend(answer.records.lines());
     lines.join("\n")
 }

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wasmtime::component::ResourceTable;
+use wasmtime::error::Context as _;
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::{AnyPre, Instance};
+use super::instruments::{self, Instruments, Profiler, Recorded, Ticker};
 use super::journal::Journal;
 use super::limits::Limiter;
 use super::meter::{self, Meter, Metered};
@@ -64,6 +66,19 @@ pub struct Run {
     pub result: Result<Reply, Failure>,
     /// What it cost.
     pub cost: Cost,
+    /// What was recorded of it, where the sandbox records anything.
+    pub recorded: Recorded,
+}
+
+impl Run {
+    /// One that did not begin.
+    fn none(failure: Failure) -> Self {
+        Self {
+            result: Err(failure),
+            cost: Cost::default(),
+            recorded: Recorded::default(),
+        }
+    }
 }
 
 /// One run's input beside the event.
@@ -88,14 +103,21 @@ pub struct Loaded {
     engine: Engine,
     pre: AnyPre,
     inspection: Inspection,
+    instruments: Instruments,
 }
 
 impl Loaded {
-    pub(super) fn new(engine: Engine, pre: AnyPre, inspection: Inspection) -> Self {
+    pub(super) fn new(
+        engine: Engine,
+        pre: AnyPre,
+        inspection: Inspection,
+        instruments: Instruments,
+    ) -> Self {
         Self {
             engine,
             pre,
             inspection,
+            instruments,
         }
     }
 
@@ -113,18 +135,19 @@ impl Loaded {
         let started = Instant::now();
         let mut store = match self.store(&call) {
             Ok(store) => store,
-            Err(failure) => {
-                return Run {
-                    result: Err(failure),
-                    cost: Cost::default(),
-                };
-            }
+            Err(failure) => return Run::none(failure),
+        };
+        let _ticker = match self.ticker() {
+            Ok(ticker) => ticker,
+            Err(failure) => return Run::none(failure),
         };
         let limits = call.limits;
+        let mut recorded = Recorded::default();
         let ran = tokio::time::timeout(limits.timeout(), self.invoke(&mut store, &call)).await;
         let result = match ran {
             Ok(Ok(reply)) => reply,
             Ok(Err(error)) => {
+                recorded.coredump = instruments::coredump(&error, &mut store, call.plugin);
                 meter::note_handles(&mut store);
                 Err(trap::classify(&error, store.data(), limits))
             }
@@ -136,6 +159,7 @@ impl Loaded {
         let fuel_left = store.get_fuel().unwrap_or(0);
         let mut state = store.into_data();
         state.journal.finish();
+        recorded.profile = state.profiler.map(Profiler::finish);
         Run {
             result,
             cost: Cost {
@@ -145,17 +169,31 @@ impl Loaded {
                 log_lines_dropped: state.journal.dropped(),
                 token_usage: TokenUsage::default(),
             },
+            recorded,
         }
     }
 
+    fn ticker(&self) -> Result<Option<Ticker>, Failure> {
+        let started = self
+            .instruments
+            .profile
+            .then(|| Ticker::start(&self.engine));
+        started.transpose().map_err(|error| {
+            let message = format!("cannot start the profiler's thread: {error}");
+            Failure::new(ErrorType::HostError, message)
+        })
+    }
+
     fn store(&self, call: &Call<'_>) -> Result<Store<State>, Failure> {
-        let state = State::new(call).map_err(|error| {
+        let mut state = State::new(call).map_err(|error| {
             Failure::new(
                 ErrorType::HostError,
                 format!("cannot set up the run: {error:#}"),
             )
         })?;
+        state.profiler = self.instruments.profile.then(Profiler::new);
         let mut store = Store::new(&self.engine, state);
+        instruments::attach(&mut store);
         meter::limit(&mut store, call.limits)
             .map_err(|error| Failure::new(ErrorType::HostError, format!("{error:#}")))?;
         Ok(store)
@@ -168,7 +206,8 @@ impl Loaded {
         store: &mut Store<State>,
         call: &Call<'_>,
     ) -> wasmtime::Result<Result<Reply, Failure>> {
-        match self.pre.instantiate(&mut *store).await? {
+        let instance = self.pre.instantiate(&mut *store).await;
+        match instance.context(trap::Instantiation)? {
             Instance::Agent(agent) => {
                 let Some(request) = convert::execution_request(call) else {
                     return Ok(Err(convert::wrong_payload(call, World::Agent)));
@@ -210,10 +249,11 @@ pub(super) struct State {
     pub(super) limiter: Limiter,
     pub(super) journal: Journal,
     pub(super) meter: Meter,
+    pub(super) profiler: Option<Profiler>,
 }
 
 impl State {
-    fn new(call: &Call<'_>) -> wasmtime::Result<Self> {
+    pub(super) fn new(call: &Call<'_>) -> wasmtime::Result<Self> {
         let journal = Journal::new(call.plugin, &call.event.envelope, call.limits);
         Ok(Self {
             wasi: engine::wasi(&journal, call.grants)?,
@@ -221,6 +261,7 @@ impl State {
             limiter: Limiter::new(call.limits),
             journal,
             meter: Meter::new(call.limits),
+            profiler: None,
         })
     }
 

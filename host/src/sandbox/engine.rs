@@ -6,10 +6,10 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use wasmparser::{Parser, Validator, WasmFeatures};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasData, HasSelf, Linker, ResourceTable};
 use wasmtime::error::Context as _;
-use wasmparser::{Parser, Validator, WasmFeatures};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
 };
@@ -18,6 +18,7 @@ use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock, WasiClocks, WasiC
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
 use super::bindings::logging;
+use super::instruments::{Instruments, MAX_FRAMES};
 use super::journal::Journal;
 use super::limits::TABLE_ELEMENTS;
 use super::meter::HasMetered;
@@ -57,7 +58,7 @@ const GRANTED: [&str; 20] = [
     "wasi:random/",
 ];
 
-pub(super) fn engine(slots: u32) -> wasmtime::Result<Engine> {
+pub(super) fn engine(slots: u32, instruments: Instruments) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_stacks(slots)
@@ -86,7 +87,12 @@ pub(super) fn engine(slots: u32) -> wasmtime::Result<Engine> {
         .max_wasm_stack(512 << 10)
         .async_stack_size(2 << 20)
         .wasm_features(WasmFeatures::all().difference(operators::FEATURES), false)
-        .wasm_backtrace_max_frames(NonZeroUsize::new(16));
+        .wasm_backtrace_max_frames(NonZeroUsize::new(match instruments.profile {
+            true => MAX_FRAMES,
+            false => 16,
+        }))
+        .epoch_interruption(instruments.profile)
+        .coredump_on_trap(instruments.coredump);
     Engine::new(&config)
 }
 

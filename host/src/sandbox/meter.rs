@@ -10,10 +10,10 @@ mod sources;
 mod streams;
 
 use wasmtime::component::{HasData, Resource, ResourceAny, ResourceTable};
-use wasmtime::{CallHook, CallHookHandler, Store, StoreContextMut, Trap};
+use wasmtime::{AsContextMut as _, CallHook, CallHookHandler, Store, StoreContextMut, Trap};
 use wasmtime_wasi::WasiCtx;
 
-use super::{Limits, State};
+use super::{Limits, State, instruments};
 
 /// What the host's work costs, in fuel. An instruction of the guest's costs one.
 mod price {
@@ -180,6 +180,7 @@ impl CallHookHandler<State> for Toll {
         mut store: StoreContextMut<'_, State>,
         event: CallHook,
     ) -> wasmtime::Result<()> {
+        instruments::host_call(store.as_context_mut(), event);
         let meter = &mut store.data_mut().meter;
         let (cost, lift) = match event {
             CallHook::CallingHost => (meter.call_begins(), meter.allowed),

@@ -1,30 +1,61 @@
-//! What Wasmtime's errors mean. By type, never by text.
+//! What Wasmtime's errors mean: the only place that says so. By type, never by text.
+//!
+//! Wasmtime 48 gives three things no type of their own. Broken values at the component boundary
+//! (a pointer out of bounds, an unknown discriminant, a handle that is none, handles over
+//! `set_max_component_handles`) are bare messages, all alike: the meter knows whether it is the
+//! handles, the rest is one class here, and where no guest was running the message is the host's.
+//! `HostcallFuelExhausted`, for data over `set_hostcall_fuel`, is private: it is known by being
+//! none of the types that are named. A denied `memory.grow` is no error at all: the limiter
+//! remembers it.
 
 use std::char::DecodeUtf16Error;
 use std::str::Utf8Error;
 
 use wasmtime::component::ResourceTableError;
-use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime::error::OutOfMemory;
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace, WasmtimeBug};
 use wasmtime_wasi::I32Exit;
 
 use super::limits::Denied;
 use super::meter::Exceeded;
-use super::{Limits, State};
+use super::{Limits, State, frames};
 use crate::failure::{ErrorType, Failure};
 
-/// Frames shown of a trap.
+/// Frames shown in the message; the log has all that were captured.
 const FRAMES: usize = 3;
+
+/// Marks errors of a component that is being instantiated.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Instantiation;
+
+impl std::fmt::Display for Instantiation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("it cannot be instantiated")
+    }
+}
 
 /// Classifies the error of a run that did not return.
 pub(super) fn classify(error: &wasmtime::Error, state: &State, limits: &Limits) -> Failure {
+    let backtrace = error.downcast_ref::<WasmBacktrace>();
+    let stack = backtrace.map(frames::names).unwrap_or_default();
+    let failure = class(error, state, limits, &stack);
+    Failure {
+        frames: stack,
+        ..failure
+    }
+}
+
+fn class(error: &wasmtime::Error, state: &State, limits: &Limits, stack: &[String]) -> Failure {
     if let Some(trap) = error.downcast_ref::<Trap>() {
-        return trapped(*trap, error, state, limits);
+        return trapped(*trap, state, limits, stack);
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
-        return died(
-            state,
-            format!("exited with code {} instead of returning", exit.0),
-        );
+        let message = format!("exited with code {} instead of returning", exit.0);
+        let message = match state.journal.stderr_tail() {
+            tail if tail.is_empty() => message,
+            tail => format!("{message}: {tail}"),
+        };
+        return died(state, message + &at(stack));
     }
     if error.is::<PoolConcurrencyLimitError>() {
         return Failure::new(
@@ -32,41 +63,46 @@ pub(super) fn classify(error: &wasmtime::Error, state: &State, limits: &Limits) 
             "the sandbox has no free instance for now",
         );
     }
+    if error.is::<WasmtimeBug>() || error.is::<OutOfMemory>() || error.is::<std::io::Error>() {
+        return Failure::new(ErrorType::HostError, format!("the host failed: {error:#}"));
+    }
     if error.is::<Utf8Error>() || error.is::<DecodeUtf16Error>() {
         return Failure::new(
             ErrorType::ContractViolation,
-            format!("a text is not Unicode: {error}"),
+            format!("a text is not Unicode: {}{}", error.root_cause(), at(stack)),
         );
     }
     if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
-        return over(*exceeded);
+        return over(*exceeded, stack);
     }
     if let Some(misuse) = error.downcast_ref::<ResourceTableError>() {
         return match misuse {
-            ResourceTableError::Full => over(Exceeded::Handles(limits.handles)),
+            ResourceTableError::Full => over(Exceeded::Handles(limits.handles), stack),
             // Wasmtime's type: all others are a handle that is not what the guest says.
-            _ => died(state, format!("misused its handles: {error}")),
+            other => died(state, format!("misused its handles: {other}{}", at(stack))),
         };
     }
-    // Wasmtime reports a broken value (a pointer out of bounds, an unknown discriminant) as
-    // a bare message…
     if error.is::<&'static str>() || error.is::<String>() {
         if let Some(exceeded) = state.meter.handles_used_up() {
-            return over(exceeded);
+            return over(exceeded, stack);
         }
         if let Some(denied) = state.limiter.denied() {
             return memory_limit(denied);
         }
+        let cause = error.root_cause();
+        if error.is::<Instantiation>() && stack.is_empty() {
+            let message = format!("the component cannot be instantiated: {cause}");
+            return Failure::new(ErrorType::HostError, message);
+        }
         return Failure::new(
             ErrorType::ContractViolation,
-            format!("passed a value that cannot be read: {error:#}"),
+            format!("passed the host what it cannot read: {cause}{}", at(stack)),
         );
     }
-    // …and data over `set_hostcall_fuel` as an error of a type that it keeps to itself: the
-    // one that is left. In a call to the host it comes with the guest's frames, and none are
-    // left where the result is read.
-    if error.is::<WasmBacktrace>() {
-        return over(state.meter.passed_too_much());
+    // Data over `set_hostcall_fuel`. In a call to the host it comes with the guest's frames, and
+    // none are left where the result is read.
+    if !stack.is_empty() {
+        return over(state.meter.passed_too_much(), stack);
     }
     Failure::new(
         ErrorType::OutputLimit,
@@ -78,25 +114,29 @@ pub(super) fn classify(error: &wasmtime::Error, state: &State, limits: &Limits) 
 }
 
 /// What a guest wanted of the host beyond a limit.
-fn over(exceeded: Exceeded) -> Failure {
+fn over(exceeded: Exceeded, stack: &[String]) -> Failure {
     let error_type = match exceeded {
         Exceeded::HostCallBytes(_) | Exceeded::HostBytes(_) | Exceeded::RandomBytes(_) => {
             ErrorType::OutputLimit
         }
         Exceeded::Handles(_) => ErrorType::MemoryLimit,
     };
-    Failure::new(error_type, exceeded.to_string())
+    Failure::new(error_type, format!("{exceeded}{}", at(stack)))
 }
 
-fn trapped(trap: Trap, error: &wasmtime::Error, state: &State, limits: &Limits) -> Failure {
+fn trapped(trap: Trap, state: &State, limits: &Limits, stack: &[String]) -> Failure {
     match trap {
         Trap::OutOfFuel => Failure::new(
             ErrorType::OutOfFuel,
-            format!("used up its {} units of fuel (`fuel`){}", limits.fuel, frames(error)),
+            format!(
+                "used up its {} units of fuel (`fuel`){}",
+                limits.fuel,
+                at(stack)
+            ),
         ),
         Trap::StackOverflow => Failure::new(
             ErrorType::StackOverflow,
-            format!("its stack is full{}", frames(error)),
+            format!("its stack is full{}", at(stack)),
         ),
         Trap::Interrupt => Failure::new(
             ErrorType::Timeout,
@@ -104,13 +144,12 @@ fn trapped(trap: Trap, error: &wasmtime::Error, state: &State, limits: &Limits) 
         ),
         // Wasmtime's type, and open to additions: all others are the guest's fault alike.
         other => {
-            let said = state.journal.stderr_tail();
-            let message = if said.is_empty() {
-                format!("{other}{}", frames(error))
-            } else {
-                format!("{said}{}", frames(error))
+            let message = match state.journal.stderr_tail() {
+                tail if tail.is_empty() => other.to_string(),
+                // Where a panic says what happened.
+                tail => tail,
             };
-            died(state, message)
+            died(state, message + &at(stack))
         }
     }
 }
@@ -127,20 +166,13 @@ fn memory_limit(denied: Denied) -> Failure {
     Failure::new(ErrorType::MemoryLimit, denied.to_string())
 }
 
-/// ` (in a < b < c)`, innermost first, or nothing where no frame has a name.
-fn frames(error: &wasmtime::Error) -> String {
-    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
-        return String::new();
-    };
-    let names: Vec<String> = backtrace
-        .frames()
-        .iter()
-        .filter_map(|frame| frame.func_name())
-        .take(FRAMES)
-        .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
-        .collect();
-    match names.is_empty() {
+/// ` (in a < b < c)`, innermost first, or nothing where there is no frame.
+fn at(stack: &[String]) -> String {
+    match stack.is_empty() {
         true => String::new(),
-        false => format!(" (in {})", names.join(" < ")),
+        false => format!(" (in {})", stack[..FRAMES.min(stack.len())].join(" < ")),
     }
 }
+
+#[cfg(test)]
+mod tests;

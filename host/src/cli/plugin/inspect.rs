@@ -79,8 +79,7 @@ fn look(found: Found) -> anyhow::Result<Answer> {
             signatures,
             configured,
         } => {
-            let mut examined =
-                gate::examine(&config, limits, &limits_max, &signatures, &sandbox)?;
+            let mut examined = gate::examine(&config, limits, &limits_max, &signatures, &sandbox)?;
             let Some(inspection) = examined.inspection else {
                 // Its component is none, or not one to look at: there is nothing to show but why.
                 bail!(examined.refusals.remove(0));
