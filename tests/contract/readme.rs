@@ -101,6 +101,9 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
         fuel = 1
         [limits.max]
         fuel = 1
+        [signatures]
+        require_signature = false
+        trusted_keys = {}
         [plugins.p]
         path = "p"
         allow.repository = "read"
@@ -141,6 +144,8 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
         "host.shutdown_grace_ms",
         "host.parked_limit",
         "limits.default.*`, `limits.max.*",
+        "signatures.require_signature",
+        "signatures.trusted_keys",
         "plugins.NAME.path",
         "plugins.NAME.allow.repository",
         "plugins.NAME.limits.*",
@@ -175,6 +180,7 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
     assert_eq!(bare.host.dedup_window, config.host.dedup_window);
     assert_eq!(bare.host.shutdown_grace, config.host.shutdown_grace);
     assert_eq!(bare.host.parked_limit, config.host.parked_limit);
+    assert_eq!(bare.signatures.required, config.signatures.required);
     let retry = |config: &Config| {
         let retry = config.routes[0].retry.clone();
         (retry.delays, retry.max_delay, retry.poisoned_lane)

@@ -65,5 +65,6 @@ mod run_and_inspect;
 mod shared_routes;
 mod shipped;
 mod shutdown;
+mod signatures;
 mod trim;
 mod verbs;

@@ -151,6 +151,28 @@ fn a_key_with_which_anybody_can_sign_is_no_key() {
     assert!(PublicKey::from_pem(&pem).is_err());
 }
 
+/// The example keys of RFC 8410, as OpenSSL writes them.
+const RFC_PRIVATE: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
+-----END PRIVATE KEY-----
+";
+const RFC_PUBLIC: &str = "-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+-----END PUBLIC KEY-----
+";
+
+#[test]
+fn keys_of_openssl_are_read_and_ours_have_its_form() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("key.pem");
+    std::fs::write(&path, RFC_PRIVATE).expect("write");
+    let key = PrivateKey::read(&path).expect("a key");
+    assert_eq!(key.pem().expect("PEM").as_str(), RFC_PRIVATE);
+    assert_eq!(key.public().pem().expect("PEM"), RFC_PUBLIC);
+    let public = PublicKey::from_pem(RFC_PUBLIC).expect("a key");
+    assert_eq!(public, key.public());
+}
+
 #[test]
 fn keys_come_back_from_their_pem() {
     let (folder, key) = (tempfile::tempdir().expect("folder"), key());
