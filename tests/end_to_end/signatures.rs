@@ -165,8 +165,33 @@ async fn verify_and_inspect_say_who_signed_and_exit_with_1_where_a_host_would_re
     assert_eq!(shown["signed"], by);
 
     site.write(&format!("{directory}/plugin.sig"), "version = 1\n");
-    let refused = site.hothouse(&inspect).await.exits(1).json();
-    assert_eq!(refused["signed"], Value::Null);
-    let problem = refused["signature_problem"].as_str().expect("a problem");
-    assert!(problem.contains("plugin.sig is no signature"), "{problem}");
+    let refused = site.hothouse(&inspect).await.exits(1);
+    let why = "plugin.sig is no signature";
+    assert!(refused.stderr.contains(why), "{refused:#?}");
+}
+
+#[tokio::test]
+async fn deploy_puts_in_place_what_a_host_takes_with_its_signature() {
+    let site = Site::on_sqlite();
+    keygen(&site, "release").await;
+    configure(&site, true, &[AGENT]);
+    site.install(AGENT, "world = \"agent\"");
+    let manifest = format!("name = \"{AGENT}\"\nversion = \"2.0.0\"\nworld = \"agent\"\n");
+    site.write("plugins/new/plugin.toml", manifest);
+    let component = crate::site::read_guest(AGENT);
+    site.write(&format!("plugins/new/{AGENT}.wasm"), component);
+
+    let deploy = ["plugin", "deploy", "plugins/new", "--yes"];
+    let refused = site.hothouse(&deploy).await.exits(1);
+    assert!(refused.stderr.contains("it is not signed"), "{refused:#?}");
+
+    sign(&site, "new", "release").await;
+    site.hothouse(&deploy).await.exits(0);
+    let in_place = format!("plugins/{AGENT}");
+    let verified = site
+        .hothouse(&["plugin", "verify", &in_place])
+        .await
+        .exits(0);
+    let expected = format!("{AGENT}@2.0.0 is signed by release (");
+    assert!(verified.stdout.contains(&expected), "{verified:#?}");
 }

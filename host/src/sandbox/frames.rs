@@ -18,6 +18,20 @@ pub(super) fn names(backtrace: &WasmBacktrace) -> Vec<String> {
     backtrace.frames().iter().map(name).collect()
 }
 
+/// How functions of Rust's own runtime are named, in which a panic ends.
+const RUNTIME: [&str; 9] = [
+    "__rust", "rust_", "std::", "core::", "alloc::", "<std::", "<core::", "<alloc::", "abort",
+];
+
+/// The stack from where the guest's own code is, if any of it is on it.
+pub(super) fn own(stack: &[String]) -> &[String] {
+    let is_own = |name: &String| !RUNTIME.iter().any(|runtime| name.starts_with(runtime));
+    match stack.iter().position(is_own) {
+        Some(first) => &stack[first..],
+        None => stack,
+    }
+}
+
 /// The function's name, or its number where it has none.
 fn name(frame: &FrameInfo) -> String {
     let named = frame.func_name().map(readable);
@@ -70,6 +84,20 @@ mod tests {
             let name = readable(&"x".repeat(long));
             assert!(name.len() <= MAX_NAME && name.ends_with('…'), "{name}");
         }
+    }
+
+    #[test]
+    fn the_runtime_in_which_a_panic_ends_is_left_out_where_there_is_more() {
+        let stack = [
+            "abort",
+            "std::process::abort",
+            "plan::parse",
+            "core::ops::call",
+        ];
+        let stack = stack.map(str::to_owned);
+        assert_eq!(own(&stack), &stack[2..]);
+        assert_eq!(own(&stack[..2]), &stack[..2]);
+        assert!(own(&[]).is_empty());
     }
 
     #[test]

@@ -168,9 +168,10 @@ fn memory_limit(denied: Denied) -> Failure {
 
 /// ` (in a < b < c)`, innermost first, or nothing where there is no frame.
 fn at(stack: &[String]) -> String {
-    match stack.is_empty() {
+    let own = frames::own(stack);
+    match own.is_empty() {
         true => String::new(),
-        false => format!(" (in {})", stack[..FRAMES.min(stack.len())].join(" < ")),
+        false => format!(" (in {})", own[..FRAMES.min(own.len())].join(" < ")),
     }
 }
 

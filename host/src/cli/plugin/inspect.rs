@@ -48,14 +48,17 @@ enum Found {
     /// A component's file, and nothing that says what it is for.
     Component(PathBuf),
     /// A plugin's directory.
-    Plugin {
-        config: Box<PluginConfig>,
-        limits: Limits,
-        limits_max: Limits,
-        signatures: SignaturePolicy,
-        /// Whether an operator has said what it may have.
-        configured: bool,
-    },
+    Plugin(Box<FoundPlugin>),
+}
+
+/// A plugin's directory, and what is said of it.
+struct FoundPlugin {
+    config: PluginConfig,
+    limits: Limits,
+    limits_max: Limits,
+    signatures: SignaturePolicy,
+    /// Whether an operator has said what it may have.
+    configured: bool,
 }
 
 pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
@@ -72,13 +75,14 @@ fn look(found: Found) -> anyhow::Result<Answer> {
     let sandbox = Sandbox::new(1)?;
     match found {
         Found::Component(path) => look_at_component(path, &sandbox),
-        Found::Plugin {
-            config,
-            limits,
-            limits_max,
-            signatures,
-            configured,
-        } => {
+        Found::Plugin(plugin) => {
+            let FoundPlugin {
+                config,
+                limits,
+                limits_max,
+                signatures,
+                configured,
+            } = *plugin;
             let mut examined = gate::examine(&config, limits, &limits_max, &signatures, &sandbox)?;
             let Some(inspection) = examined.inspection else {
                 // Its component is none, or not one to look at: there is nothing to show but why.
@@ -146,27 +150,27 @@ fn find(plugin: &str, global: &Global) -> anyhow::Result<Found> {
         return Ok(Found::Component(path.to_owned()));
     }
     if path.is_dir() {
-        return Ok(Found::Plugin {
-            config: Box::new(PluginConfig {
+        return Ok(Found::Plugin(Box::new(FoundPlugin {
+            config: PluginConfig {
                 path: path.to_owned(),
                 allow: Allowed::default(),
                 limits: LimitsPatch::default(),
-            }),
+            },
             limits: Limits::DEFAULT,
             limits_max: Limits::MAXIMUM,
             signatures: super::signature_policy(global)?,
             configured: false,
-        });
+        })));
     }
     let mut config = global.load()?;
     match config.plugins.remove(plugin) {
-        Some(found) => Ok(Found::Plugin {
-            config: Box::new(found),
+        Some(found) => Ok(Found::Plugin(Box::new(FoundPlugin {
+            config: found,
             limits: config.limits,
             limits_max: config.limits_max,
             signatures: config.signatures,
             configured: true,
-        }),
+        }))),
         None => bail!(Usage(format!(
             "{plugin:?} is no file, no directory and no plugin of {}",
             global.config.display()

@@ -98,7 +98,7 @@ impl Records {
         }
         if let Some(profile) = &self.profile {
             lines.push(format!(
-                "profile: {}, {} samples; `inferno-flamegraph` and speedscope.app read it",
+                "profile: {}, samples: {}; `inferno-flamegraph` and speedscope.app read it",
                 profile.path.display(),
                 grouped(profile.samples)
             ));

@@ -173,6 +173,23 @@ fn keys_of_openssl_are_read_and_ours_have_its_form() {
     assert_eq!(public, key.public());
 }
 
+/// By `openssl pkeyutl -sign -rawin` over the three lines: what is signed never changes.
+#[test]
+fn openssl_makes_the_same_signature() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("key.pem");
+    std::fs::write(&path, RFC_PRIVATE).expect("write");
+    let key = PrivateKey::read(&path).expect("a key");
+    assert_eq!(
+        key.public().id().to_string(),
+        "e744c0791320c3285460eddb523f14c8"
+    );
+    let file = SignatureFile::sign(statement(), &key);
+    let of_openssl = "51e852b7e8e6a2a733584628aa18d2607f8ac8ca03d0c64e660ed9876252f0dd\
+                      ae417fccb9dd334db8b71d6c403f7216ca1209744e5da834153d177e3bfa1f0c";
+    assert_eq!(format!("{:x}", file.signature), of_openssl);
+}
+
 #[test]
 fn keys_come_back_from_their_pem() {
     let (folder, key) = (tempfile::tempdir().expect("folder"), key());

@@ -39,13 +39,13 @@ const COMPONENT: &str = r#"
   (func (export "grows") (canon lift (core func $i "grows")))
   (func (export "drops") (canon lift (core func $i "drops")))
   (func (export "not-unicode") (result string)
-    (canon lift (core func $i "not-unicode") (memory $i "memory")))
+    (canon lift (core func $i "not-unicode") (memory (core memory $i "memory"))))
   (func (export "far-away") (result string)
-    (canon lift (core func $i "far-away") (memory $i "memory")))
+    (canon lift (core func $i "far-away") (memory (core memory $i "memory"))))
   (func (export "long") (result string)
-    (canon lift (core func $i "long") (memory $i "memory")))
+    (canon lift (core func $i "long") (memory (core memory $i "memory"))))
   (func (export "nowhere") (result string)
-    (canon lift (core func $i "nowhere") (memory $i "memory"))))
+    (canon lift (core func $i "nowhere") (memory (core memory $i "memory")))))
 "#;
 
 fn limits() -> Limits {
@@ -204,6 +204,7 @@ async fn a_memory_that_begins_over_its_limit_is_the_guests_fault() {
 #[test]
 fn errors_of_a_type_are_classified_by_it() {
     let full = ResourceTableError::Full;
+    let gone = ResourceTableError::NotPresent;
     let not_utf8 = String::from_utf8(vec![0xff])
         .expect_err("not UTF-8")
         .utf8_error();
@@ -218,7 +219,8 @@ fn errors_of_a_type_are_classified_by_it() {
             ErrorType::Trap,
             "exited with code 3",
         ),
-        (Error::new(full), ErrorType::Trap, "its handles"),
+        (Error::new(full), ErrorType::MemoryLimit, "256 handles"),
+        (Error::new(gone), ErrorType::Trap, "its handles"),
         (
             Error::new(not_utf8),
             ErrorType::ContractViolation,
