@@ -125,7 +125,7 @@ impl Sandbox {
         Self::with_instruments(slots, Instruments::default())
     }
 
-    /// As [`new`](Self::new), and of each run that is recorded which is asked for.
+    /// As [`new`](Self::new), and records of each run what the instruments are for.
     ///
     /// # Errors
     /// As [`new`](Self::new).
