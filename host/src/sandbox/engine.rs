@@ -6,10 +6,10 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use wasmparser::{Parser, Validator, WasmFeatures};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasData, HasSelf, Linker, ResourceTable};
 use wasmtime::error::Context as _;
-use wasmparser::{Parser, Validator, WasmFeatures};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
 };

@@ -92,7 +92,11 @@ fn trapped(trap: Trap, error: &wasmtime::Error, state: &State, limits: &Limits) 
     match trap {
         Trap::OutOfFuel => Failure::new(
             ErrorType::OutOfFuel,
-            format!("used up its {} units of fuel (`fuel`){}", limits.fuel, frames(error)),
+            format!(
+                "used up its {} units of fuel (`fuel`){}",
+                limits.fuel,
+                frames(error)
+            ),
         ),
         Trap::StackOverflow => Failure::new(
             ErrorType::StackOverflow,

@@ -49,7 +49,9 @@ impl Metered<'_> {
 impl environment::Host for Metered<'_> {
     fn get_environment(&mut self) -> Result<Vec<(String, String)>> {
         let variables = self.cli().get_environment()?;
-        let bytes = variables.iter().map(|(name, value)| name.len() + value.len());
+        let bytes = variables
+            .iter()
+            .map(|(name, value)| name.len() + value.len());
         self.meter.gave(bytes.sum());
         Ok(variables)
     }

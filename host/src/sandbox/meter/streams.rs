@@ -154,6 +154,7 @@ impl streams::HostInputStream for Metered<'_> {
 impl Metered<'_> {
     /// Bytes that went from one place of the host's to another.
     fn gave(&mut self, bytes: u64) {
-        self.meter.gave(usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.meter
+            .gave(usize::try_from(bytes).unwrap_or(usize::MAX));
     }
 }
