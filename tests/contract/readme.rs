@@ -51,6 +51,25 @@ fn the_manifest_in_the_readme_is_one() {
 }
 
 #[test]
+fn what_the_readme_allows_is_what_it_asks_for() {
+    let shown = blocks(&read("README.md"), "toml");
+    let with = |part: &str| {
+        let found: Vec<&String> = shown.iter().filter(|block| block.contains(part)).collect();
+        assert_eq!(found.len(), 1, "{part}");
+        found[0].clone()
+    };
+    let manifest = "name = 'my-agent'\nversion = '1.0.0'\nworld = 'agent'\n".to_owned();
+    let manifest = Manifest::parse(&(manifest + &with("[needs]"))).expect("manifest");
+    let config = "bus = 'memory:'\nplugins.my-agent.path = 'p'\n\
+                  [[routes]]\ntype = 'agent.execution.started'\nplugin = 'my-agent'\n";
+    let config = config.to_owned() + &with("[plugins.my-agent.allow]");
+    let config = Config::parse(&config, Path::new(""), None).expect("config");
+    let allowed = &config.plugins["my-agent"].allow;
+    assert!(manifest.needs.missing(allowed).is_empty());
+    assert!(manifest.needs.unused(allowed).is_empty());
+}
+
+#[test]
 fn the_limits_in_the_readme_are_the_limits() {
     let readme = read("README.md");
     let of = |limits: Limits| match serde_json::to_value(limits).expect("limits") {
@@ -106,8 +125,14 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
         trusted_keys = {}
         [plugins.p]
         path = "p"
-        allow.repository = "read"
         limits.fuel = 1
+        [plugins.p.allow]
+        repository = "read"
+        directories = { "/cache" = { path = "cache", access = "write" } }
+        env = ["LOG_LEVEL"]
+        secrets = { API_TOKEN = { env = "MY_TOKEN" } }
+        allowed_outbound_hosts = ["https://api.example.com:443"]
+        allowed_private_networks = ["10.0.0.0/8"]
         [[routes]]
         type = "agent.execution.started"
         agent_type = "backend"
@@ -148,6 +173,11 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
         "signatures.trusted_keys",
         "plugins.NAME.path",
         "plugins.NAME.allow.repository",
+        "plugins.NAME.allow.directories",
+        "plugins.NAME.allow.env",
+        "plugins.NAME.allow.secrets",
+        "plugins.NAME.allow.allowed_outbound_hosts",
+        "plugins.NAME.allow.allowed_private_networks",
         "plugins.NAME.limits.*",
         "routes[].type",
         "routes[].agent_type`, `routes[].discovery_type",

@@ -2,7 +2,7 @@
 
 use hothouse::event::EventType;
 use hothouse::failure::ErrorType;
-use hothouse::sandbox::{Grants, LimitsPatch, Reply, Run, World};
+use hothouse::sandbox::{Access, Grants, LimitsPatch, Mount, Reply, Run, Secret, World};
 use serde_json::{Value, json};
 
 use super::{REPOSITORY, Setup, call, load, run};
@@ -106,6 +106,53 @@ async fn a_repository_can_be_read_and_nothing_else_and_not_written() {
         .map(|entry| entry.expect("entry").file_name())
         .collect();
     assert_eq!(left, ["README.md"]);
+}
+
+#[tokio::test]
+async fn what_is_granted_to_write_is_written_and_variables_are_those_that_are_granted() {
+    let folder = tempfile::tempdir().expect("directory");
+    let directory = folder.path().canonicalize().expect("its path");
+    let grants = Grants {
+        mounts: vec![Mount {
+            at: "/cache".to_owned(),
+            directory: directory.clone(),
+            access: Access::Write,
+        }],
+        environment: vec![("TOKEN".to_owned(), Secret::new("abc".to_owned()))],
+    };
+    let setup = Setup {
+        input_data: json!({"show": ["TOKEN", "PATH"], "append": ["/cache/new", "hello"],
+                           "read": "/cache/new"}),
+        grants,
+        ..Setup::default()
+    };
+    let run = run("uses_grants", World::Agent, setup).await;
+    let told = output(&run);
+    assert_eq!(told["shown"], json!({"TOKEN": "abc", "PATH": null}));
+    assert_eq!(told["lengths"], json!({"TOKEN": 3}));
+    assert_eq!(told["read"], "hello");
+    assert!(directory.join("new").is_file());
+}
+
+#[tokio::test]
+async fn a_mount_whose_path_has_a_link_in_it_is_not_mounted() {
+    let folder = tempfile::tempdir().expect("directory");
+    let directory = folder.path().canonicalize().expect("its path");
+    std::fs::create_dir(directory.join("real")).expect("directory");
+    std::os::unix::fs::symlink("real", directory.join("link")).expect("link");
+    let setup = |name: &str| Setup {
+        grants: Grants::repository(&directory.join(name)),
+        emits: &[EventType::RepoSyncCompleted],
+        input_data: json!({"repository_id": REPOSITORY}),
+        ..Setup::default()
+    };
+    let component = load("lists_repository", World::Handler);
+    let real = call(&component, World::Handler, setup("real")).await;
+    real.result.expect("a mount");
+    let link = call(&component, World::Handler, setup("link")).await;
+    let failure = link.result.expect_err("a link");
+    assert_eq!(failure.error_type, ErrorType::HostError);
+    assert!(failure.message.contains("cannot mount"), "{failure}");
 }
 
 #[tokio::test]

@@ -31,7 +31,8 @@ pub struct Target {
     folder: File,
 }
 
-/// A plugin cannot be deployed. The version in place is untouched.
+/// A plugin cannot be deployed. The version in place is untouched, but for
+/// [`NotKept`](DeployError::NotKept).
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
     /// The file system refuses.
@@ -73,6 +74,17 @@ pub enum DeployError {
     /// The copy's manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// All is done but the last step.
+    #[error(
+        "the new version is in place; the one before could not be kept and is at {path} until the \
+         next deploy: {reason}", path = .path.display()
+    )]
+    NotKept {
+        /// Where the version before is.
+        path: PathBuf,
+        /// Why.
+        reason: Box<DeployError>,
+    },
 }
 
 impl Target {
@@ -125,8 +137,7 @@ impl Target {
     /// back. `manifest` and `digest` are what was examined: nothing else is put in place.
     ///
     /// # Errors
-    /// [`DeployError`]. Nothing has changed then, but for the last one: where the version that
-    /// was replaced cannot be kept, it is lost.
+    /// [`DeployError`].
     pub fn replace(
         &self,
         source: &Path,
@@ -146,13 +157,21 @@ impl Target {
         if !self.exists {
             return Ok(None);
         }
+        self.keep().map_err(|reason| DeployError::NotKept {
+            path: self.staged.clone(),
+            reason: Box::new(reason),
+        })?;
+        Ok(Some(self.previous.clone()))
+    }
+
+    /// What was exchanged becomes the version before.
+    fn keep(&self) -> Result<(), DeployError> {
         match is_plugin(&self.previous)? {
             true => rename(&self.staged, &self.previous, RenameFlags::EXCHANGE)?,
             false => rename(&self.staged, &self.previous, RenameFlags::NOREPLACE)?,
         }
         remove(&self.staged)?;
-        self.sync()?;
-        Ok(Some(self.previous.clone()))
+        self.sync()
     }
 
     fn stage(&self, source: &Path, manifest: &Manifest, digest: &str) -> Result<(), DeployError> {

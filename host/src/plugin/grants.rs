@@ -5,14 +5,13 @@ use std::fmt;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::names::{MountPoint, VariableName};
 use crate::sandbox::{Access, Secret};
 
 /// One thing that a plugin may have beside its event.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grant {
     /// The repository that its event names.
     Repository(Access),
@@ -96,9 +95,16 @@ impl fmt::Display for Grant {
     }
 }
 
+impl Serialize for Grant {
+    /// As it is shown.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// What a manifest asks for. What is asked is either allowed, and then granted as asked, or the
 /// plugin is refused: what a plugin has is always exactly this.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs(pub BTreeSet<Grant>);
 
 impl Needs {
@@ -152,7 +158,7 @@ pub struct Allowed {
     pub env: BTreeMap<VariableName, Variable>,
     /// Secrets.
     pub secrets: BTreeMap<VariableName, SecretSource>,
-    /// Origins, `https://api.example.com:443`. Plain text here: what becomes an outgoing
+    /// Origins, `https://api.example.com:443`, compared as text: what becomes an outgoing
     /// request is checked where requests are made.
     pub allowed_outbound_hosts: BTreeSet<String>,
     /// Private networks that outgoing requests may reach.

@@ -31,15 +31,16 @@ pub struct Discovery {
     pub repository_id: String,
     /// `full` or `incremental`.
     pub discovery_type: String,
-    /// Where the repository is mounted, read-only. `None` where the plugin was not granted
-    /// it: [`repository`](Self::repository) turns that into an error.
+    /// Where the repository is mounted. `None` where the plugin was not granted it:
+    /// [`repository`](Self::repository) turns that into an error.
     pub repository_path: Option<PathBuf>,
     /// Fields of the event's data that the contract doesn't name.
     pub extra: Map<String, Value>,
 }
 
 impl Discovery {
-    /// Where the repository is mounted, read-only. [`std::fs`] reads it.
+    /// Where the repository is mounted. [`std::fs`] reads it, and writes to it where the plugin
+    /// was granted that.
     ///
     /// # Errors
     ///

@@ -83,5 +83,9 @@ pub use error::HandlerError;
 pub use handler::{Event, Handler, HandlerComponent, NewEvent};
 pub use metadata::Metadata;
 
+/// Where the repository that an event names is mounted, for a plugin of any world that was
+/// granted it.
+pub const REPOSITORY_PATH: &str = "/repo";
+
 /// The JSON that the free-form parts of an event are made of.
 pub use serde_json;
