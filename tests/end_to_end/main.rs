@@ -51,6 +51,7 @@ mod crash;
 mod dead_letters;
 mod discoveries;
 mod dry_runs;
+mod fair;
 mod handlers;
 mod lanes;
 mod login;

@@ -4,7 +4,9 @@
 //! suite.
 
 mod hostile;
+mod limits;
 mod loading;
+mod settings;
 mod simple;
 
 use std::path::{Path, PathBuf};
@@ -117,7 +119,7 @@ async fn run(name: &str, world: World, setup: Setup<'_>) -> Run {
 
 #[test]
 fn every_guest_has_a_test() {
-    let sources = ["hostile.rs", "loading.rs", "simple.rs"].map(|file| {
+    let sources = ["hostile.rs", "limits.rs", "loading.rs", "simple.rs"].map(|file| {
         let path = root().join("tests/sandbox").join(file);
         std::fs::read_to_string(path).expect("source")
     });
