@@ -52,6 +52,7 @@ mod dead_letters;
 mod deploy;
 mod discoveries;
 mod dry_runs;
+mod fair;
 mod grants;
 mod handlers;
 mod lanes;

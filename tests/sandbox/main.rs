@@ -5,7 +5,9 @@
 
 mod hostile;
 mod instruments;
+mod limits;
 mod loading;
+mod settings;
 mod simple;
 
 use std::path::{Path, PathBuf};
@@ -118,7 +120,14 @@ async fn run(name: &str, world: World, setup: Setup<'_>) -> Run {
 
 #[test]
 fn every_guest_has_a_test() {
-    let sources = ["hostile.rs", "instruments.rs", "loading.rs", "simple.rs"].map(|file| {
+    let sources = [
+        "hostile.rs",
+        "instruments.rs",
+        "limits.rs",
+        "loading.rs",
+        "simple.rs",
+    ]
+    .map(|file| {
         let path = root().join("tests/sandbox").join(file);
         std::fs::read_to_string(path).expect("source")
     });
