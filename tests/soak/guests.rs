@@ -86,9 +86,14 @@ pub(crate) static GUESTS: [Guest; 15] = [
         failed(ErrorType::PermanentError),
     ),
     guest("rejects-input", 15, "", failed(ErrorType::ValidationError)),
-    guest("asks-for-retry", 13, "", failed(ErrorType::RetryableError)),
+    guest("asks-for-retry", 9, "", failed(ErrorType::RetryableError)),
     guest("huge-output", 1, "", failed(ErrorType::OutputLimit)),
-    guest("log-flood", 1, "log_lines = 10", End::Completed),
+    guest(
+        "log-flood",
+        5,
+        "fuel = 10_000_000",
+        failed(ErrorType::OutOfFuel),
+    ),
     // For the measure of latency alone: with the usual limits it is busy for long.
     Guest {
         component: "loop-forever",

@@ -24,8 +24,8 @@ pub(crate) struct Place {
     redis: MultiplexedConnection,
     pub(crate) reader: Reader,
     host: Host,
-    // Behind the host, which is to end first.
-    server: RedisServer,
+    // Behind the reader and the host, which are to end first.
+    _server: RedisServer,
     _folder: TempDir,
 }
 
@@ -52,7 +52,7 @@ impl Place {
             redis: connect(&server).await,
             reader: Reader::start(connect(&server).await),
             host,
-            server,
+            _server: server,
             _folder: folder,
         }
     }
@@ -114,7 +114,6 @@ impl Place {
         self.host.terminate();
         let code = self.host.exit_code().await;
         assert_eq!(self.host.log(), "", "what the host has to say of errors");
-        drop(self.server);
         code
     }
 }
