@@ -122,12 +122,22 @@ impl Host {
     }
 
     /// The same with a command that [`binary`] gave.
-    pub(crate) fn start_as(mut hothouse: Command, args: &[&str], log: PathBuf) -> Self {
+    pub(crate) fn start_as(hothouse: Command, args: &[&str], log: PathBuf) -> Self {
+        Self::start_logging(hothouse, args, log, "info,hothouse=debug")
+    }
+
+    /// The same with what is to be in the log.
+    pub(crate) fn start_logging(
+        mut hothouse: Command,
+        args: &[&str],
+        log: PathBuf,
+        filter: &str,
+    ) -> Self {
         let file = File::create(&log).expect("a log for the host");
         let process = Process::start(
             hothouse
                 .args(args)
-                .env("HOTHOUSE_LOG", "info,hothouse=debug")
+                .env("HOTHOUSE_LOG", filter)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(file),
@@ -161,6 +171,10 @@ impl Host {
     pub(crate) fn is_running(&mut self) -> bool {
         let ended = self.process.0.try_wait().expect("look at the host");
         ended.is_none()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
     }
 
     /// Sends SIGTERM.

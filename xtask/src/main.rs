@@ -4,8 +4,10 @@
 mod apt;
 mod cargo;
 mod chaos;
+mod flags;
 mod guests;
 mod redis;
+mod soak;
 mod wasm;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +29,10 @@ Usage: cargo xtask VERB
   chaos [--minutes N] [--seed S]
                     set up as for test, and let a seed decide what goes wrong with hosts, Redis
                     and the lines between them; 10 minutes and a random seed unless told
+  soak [--events N] [--minutes M]
+                    set up as for test, build the release host, and run events over good and
+                    hostile plugins: each has its one outcome, memory is flat, and a good plugin
+                    is not delayed; a million events, and no longer than is said
   plugins           build every plugin in plugins/ and put NAME.wasm beside its plugin.toml
   guests            build the fixture guests of tests/guests
   setup             get what the other verbs need: a wasm toolchain and redis-server
@@ -40,6 +46,7 @@ Examples:
   cargo xtask test -- --package hothouse --lib
   cargo xtask test -- --test conformance -- --nocapture
   cargo xtask chaos --minutes 30 --seed 7
+  cargo xtask soak --events 50000
 ";
 
 fn main() -> ExitCode {
@@ -63,6 +70,7 @@ fn run(args: Vec<String>) -> Result<()> {
         "demo" => demo(rest),
         "test" => test(rest),
         "chaos" => chaos(rest),
+        "soak" => soak(rest),
         "plugins" => guests::build_plugins(&root()?, wasm::ensure(&mut Apt::default())?),
         "guests" => guests::build_fixtures(&root()?, wasm::ensure(&mut Apt::default())?),
         "setup" => setup().map(drop),
@@ -115,6 +123,18 @@ fn chaos(args: &[String]) -> Result<()> {
     let root = root()?;
     guests::build_fixtures(&root, setup()?)?;
     play.run(&root)
+}
+
+fn soak(args: &[String]) -> Result<()> {
+    let play = soak::Play::parse(args)?;
+    let root = root()?;
+    guests::build_fixtures(&root, setup()?)?;
+    let mut build = cargo::command();
+    build
+        .current_dir(&root)
+        .args(["build", "--locked", "--release", "--package", "hothouse"]);
+    cargo::run(&mut build)?;
+    play.run(&root, &target(&root).join("release/hothouse"))
 }
 
 /// The binary that can break its scripts, for the fault suite, beside the one that cannot: cargo

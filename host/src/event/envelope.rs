@@ -1,6 +1,8 @@
 //! The part that every event has.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, Datelike as _, NaiveDateTime, Utc};
 
 use super::{EventType, Id, PluginRef};
 
@@ -33,17 +35,22 @@ pub struct Envelope {
 #[error("expected a time like 2024-01-16T20:01:00Z, found {0:?}")]
 pub struct ParseTimestampError(String);
 
+/// Years that RFC 3339 has a form for: a time in another one could be read and not written.
+const YEARS: RangeInclusive<i32> = 0..=9999;
+
 /// Reads RFC 3339; a time without an offset is taken as UTC.
 ///
 /// # Errors
-/// When the text is neither.
+/// When the text is neither, or its year in UTC is not one of RFC 3339.
 pub fn parse_timestamp(text: &str) -> Result<DateTime<Utc>, ParseTimestampError> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(time.with_timezone(&Utc));
-    }
-    NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
-        .map(|time| time.and_utc())
-        .map_err(|_| ParseTimestampError(text.chars().take(48).collect()))
+    let with_offset = DateTime::parse_from_rfc3339(text).map(|time| time.with_timezone(&Utc));
+    with_offset
+        .or_else(|_| {
+            NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|time| time.and_utc())
+        })
+        .ok()
+        .filter(|time| YEARS.contains(&time.year()))
+        .ok_or_else(|| ParseTimestampError(text.chars().take(48).collect()))
 }
 
 #[cfg(test)]
@@ -64,5 +71,13 @@ mod tests {
     fn a_date_alone_is_no_time() {
         assert!(parse_timestamp("2024-01-16").is_err());
         assert!(parse_timestamp("yesterday").is_err());
+    }
+
+    #[test]
+    fn a_year_that_could_not_be_written_again_is_no_time() {
+        for text in ["+12345-01-01T00:00:00", "0000-01-01T00:00:00+23:59"] {
+            assert!(parse_timestamp(text).is_err(), "{text}");
+        }
+        assert!(parse_timestamp("9999-12-31T23:59:59Z").is_ok());
     }
 }

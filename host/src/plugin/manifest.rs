@@ -1,7 +1,7 @@
 //! `plugin.toml`: what a plugin says of itself and asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use semver::Version;
 
@@ -106,7 +106,7 @@ impl Manifest {
             root.problem("description", "must be one line without control characters");
         }
         if let Some(component) = &component
-            && component.components().count() != 1
+            && !is_file_name(component)
         {
             root.problem("component", "must be a file beside the manifest");
         }
@@ -172,6 +172,15 @@ fn emits(root: &mut Section<'_>, world: Option<World>) -> Vec<EventType> {
     types
 }
 
+/// Not `..` or `/`, which are one part of a path too.
+fn is_file_name(path: &Path) -> bool {
+    let mut parts = path.components();
+    matches!(
+        (parts.next(), parts.next()),
+        (Some(Component::Normal(_)), None)
+    )
+}
+
 /// Names stand in the `source` of events and in file names.
 fn is_plugin_name(text: &str) -> bool {
     !text.is_empty()
@@ -192,6 +201,16 @@ mod tests {
             manifest.component_path(Path::new("plugins/a-b")),
             Path::new("plugins/a-b/a-b.wasm")
         );
+    }
+
+    #[test]
+    fn a_component_is_a_file_beside_the_manifest() {
+        for path in ["..", ".", "/", "/a.wasm", "a/b.wasm", "../a.wasm", ""] {
+            let text =
+                format!("name = 'a'\nversion = '1.2.0'\nworld = 'agent'\ncomponent = '{path}'");
+            let problems = Manifest::parse(&text).expect_err(path);
+            assert_eq!(problems[0].at, "component", "{path}");
+        }
     }
 
     #[test]

@@ -1,0 +1,11 @@
+(component
+  (type $r (resource (rep i32)))
+  (core func $new (canon resource.new $r))
+  (core func $drop (canon resource.drop $r))
+  (core module $m (import "r" "new" (func $new (param i32) (result i32)))
+    (func $start (local $left i32) (local.set $left (i32.const 1000))
+      (loop $again (drop (call $new (i32.const 1)))
+        (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1))))))
+    (start $start))
+  (core instance $i (instantiate $m (with "r" (instance (export "new" (func $new))
+    (export "drop" (func $drop)))))))
