@@ -2,6 +2,8 @@
 #![allow(clippy::print_stdout)] // Standard output is what this room is for.
 
 mod ask;
+mod compile_component;
+mod compiling;
 mod config;
 mod demo;
 mod dlq;
@@ -115,6 +117,8 @@ enum Verb {
     Doctor(doctor::Args),
     Explain(explain::Args),
     Demo(demo::Args),
+    #[command(hide = true)]
+    CompileComponent(compile_component::Args),
 }
 
 impl Cli {
@@ -144,6 +148,16 @@ impl Cli {
         self.global.json
     }
 
+    /// Runs the verb that must have its process for itself, if it is this one: without a
+    /// runtime and its threads.
+    #[must_use]
+    pub fn run_alone(&self) -> Option<ExitCode> {
+        if let Verb::CompileComponent(args) = self.verb {
+            return Some(compile_component::run(args));
+        }
+        None
+    }
+
     /// Runs the verb.
     ///
     /// # Errors
@@ -164,6 +178,7 @@ impl Cli {
             Verb::Explain(args) => explain::run(args, &global).await,
             Verb::Doctor(args) => doctor::run(args, &global).await,
             Verb::Demo(args) => demo::run(args, &global).await,
+            Verb::CompileComponent(args) => Ok(compile_component::run(args)),
         }
     }
 }
@@ -175,6 +190,12 @@ impl Global {
 
     fn load(&self) -> Result<Config, ConfigError> {
         Config::load(&self.config, self.bus.as_deref())
+    }
+
+    /// The configuration's cache of compiled components. Without a configuration there is none:
+    /// nothing is to be left in a directory of anybody's.
+    fn cache(&self) -> Option<PathBuf> {
+        self.load().ok()?.host.cache
     }
 
     /// The bus's URL, without the rest of the configuration where --bus says it.

@@ -69,6 +69,8 @@ pub struct HostConfig {
     pub shutdown_grace: Duration,
     /// Reading stops while this many entries of a group wait behind busy lanes.
     pub parked_limit: usize,
+    /// Where compiled components are kept, if they are.
+    pub cache: Option<PathBuf>,
 }
 
 /// Where the plugin is and what it may do.

@@ -7,6 +7,9 @@ use hothouse::cli::{Cli, exit_code, report};
 
 fn main() -> ExitCode {
     let cli = Cli::read();
+    if let Some(code) = cli.run_alone() {
+        return code;
+    }
     let json = cli.json();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()

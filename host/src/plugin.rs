@@ -162,7 +162,8 @@ impl PluginError {
 }
 
 impl Plugin {
-    /// Reads, compiles and links a plugin. Takes up to seconds of CPU time.
+    /// Reads, compiles and links a plugin. Blocks for as long as it takes, as
+    /// [`Sandbox::load_candidate`] says.
     ///
     /// Each file is read once: the bytes whose signature is checked are the ones that are used.
     ///

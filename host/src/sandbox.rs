@@ -4,6 +4,8 @@
 
 mod bindings;
 mod call;
+mod candidate;
+mod compile;
 mod convert;
 mod engine;
 mod frames;
@@ -26,11 +28,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
-use crate::failure::ErrorType;
+use crate::failure::{ErrorType, clean};
 
 use self::bindings::AnyPre;
 use self::call::State;
 pub use self::call::{Call, Cost, Loaded, Reply, Run};
+pub use self::candidate::Candidate;
+pub use self::compile::{
+    Cache, CacheError, Compilation, CompileJob, Compiler, Progress, compile_stdin,
+};
 pub use self::grants::{Access, Grants, Mount, Secret};
 pub use self::instruments::{Instruments, Profile, Recorded, Share};
 pub use self::limits::{Limits, LimitsPatch};
@@ -57,6 +63,38 @@ pub enum LoadError {
     /// It needs more than one run's place in the pool has.
     #[error("it does not fit into the place of a run: {0}")]
     TooLarge(String),
+    /// It has more bytes than its limit.
+    #[error("it has {bytes} bytes, and `component_bytes` is {limit}: build it smaller, or raise the limit")]
+    TooManyBytes {
+        /// How many.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Compiling it takes too long.
+    #[error("compiling it took longer than {limit_ms} ms: build it smaller, or raise `compile_ms`")]
+    CompileTime {
+        /// The limit.
+        limit_ms: u64,
+    },
+    /// Compiling it takes too much memory.
+    #[error(
+        "the compiler ran out of memory, of {limit} bytes or of what the machine has: build it \
+         smaller, or raise `compile_memory_bytes`"
+    )]
+    CompileMemory {
+        /// The limit.
+        limit: u64,
+    },
+    /// What it compiles to is too large.
+    #[error("it compiles to more than {limit} bytes: build it smaller, or raise `artifact_bytes`")]
+    ArtifactTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The compiler did not do its part.
+    #[error("the compiler failed: {0}")]
+    CompilerFailed(String),
     /// It exports something else than its manifest says.
     #[error("it does not export {expected} (world {world}); it exports {found}")]
     WrongWorld {
@@ -83,9 +121,19 @@ impl LoadError {
             Self::Ungranted(_) => ErrorType::CapabilityDenied,
             Self::NotAComponent(_)
             | Self::TooLarge(_)
+            | Self::TooManyBytes { .. }
+            | Self::CompileTime { .. }
+            | Self::CompileMemory { .. }
+            | Self::ArtifactTooLarge { .. }
+            | Self::CompilerFailed(_)
             | Self::WrongWorld { .. }
             | Self::Unlinkable(_) => ErrorType::PluginUnavailable,
         }
+    }
+
+    /// The compiler's words may quote the component.
+    fn not_a_component(message: &str) -> Self {
+        Self::NotAComponent(clean(message, 300))
     }
 }
 
@@ -114,22 +162,30 @@ pub struct Sandbox {
     slots: Arc<Semaphore>,
     count: u32,
     instruments: Instruments,
+    compilation: Compilation,
 }
 
 impl Sandbox {
-    /// A sandbox for at most `slots` runs at a time.
+    /// A sandbox for at most `slots` runs at a time, which compiles in this process: for
+    /// components that are trusted not to take all its time and memory, as in tests.
     ///
     /// # Errors
     /// When the machine cannot reserve the address space, or starts no threads.
     pub fn new(slots: u32) -> Result<Self, SandboxError> {
-        Self::with_instruments(slots, Instruments::default())
+        let compilation = Compilation::new(Compiler::InProcess);
+        Self::compiling(slots, Instruments::default(), compilation)
     }
 
-    /// As [`new`](Self::new), and records of each run what the instruments are for.
+    /// A sandbox that also records of each run what the instruments are for, and compiles as
+    /// `compilation` says.
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn with_instruments(slots: u32, instruments: Instruments) -> Result<Self, SandboxError> {
+    pub fn compiling(
+        slots: u32,
+        instruments: Instruments,
+        compilation: Compilation,
+    ) -> Result<Self, SandboxError> {
         let failed = |error: wasmtime::Error| SandboxError {
             slots,
             reason: format!("{error:#}"),
@@ -144,6 +200,7 @@ impl Sandbox {
             slots: Arc::new(Semaphore::new(slots as usize)),
             count: slots,
             instruments,
+            compilation,
         })
     }
 
@@ -178,41 +235,66 @@ impl Sandbox {
         Arc::clone(&self.slots).acquire_owned().await.ok()
     }
 
-    /// Reads what a component imports and exports. Compiles it, so it may take a second.
+    /// As [`inspect_candidate`](Self::inspect_candidate), within the default limits.
     ///
     /// # Errors
-    /// [`LoadError::NotAComponent`].
+    /// [`LoadError`].
     pub fn inspect(&self, bytes: &[u8]) -> Result<Inspection, LoadError> {
-        let component = engine::compile(&self.engine, bytes)?;
-        Ok(self.inspect_compiled(&component, bytes))
+        self.inspect_candidate(&Candidate::new(bytes))
     }
 
-    fn inspect_compiled(&self, component: &Component, bytes: &[u8]) -> Inspection {
-        let (imports, exports) = engine::names(&self.engine, component);
+    /// Reads what a component imports and exports. Compiles it where it is not in the cache: it
+    /// blocks for up to the candidate's `compile_ms`, and for other compiles before its own.
+    ///
+    /// # Errors
+    /// [`LoadError`] where it is none, or does not compile within its limits.
+    pub fn inspect_candidate(&self, candidate: &Candidate<'_>) -> Result<Inspection, LoadError> {
+        Ok(self.compiled(candidate)?.1)
+    }
+
+    fn compiled(&self, candidate: &Candidate<'_>) -> Result<(Component, Inspection), LoadError> {
+        let digest = Sha256::digest(candidate.bytes).into();
+        let component = self
+            .compilation
+            .component(&self.engine, self.instruments, candidate, &digest)?;
+        let (imports, exports) = engine::names(&self.engine, &component);
         let ungranted = imports
             .iter()
             .filter(|name| !engine::is_granted(name))
             .cloned()
             .collect();
-        Inspection {
+        let inspection = Inspection {
             world: World::ALL
                 .into_iter()
                 .find(|world| exports.iter().any(|name| name == world.export())),
             imports,
             exports,
             ungranted,
-            digest: digest(bytes),
-            size: bytes.len(),
-        }
+            digest: hex(&digest),
+            size: candidate.bytes.len(),
+        };
+        Ok((component, inspection))
     }
 
-    /// Compiles and links a component of a world. Takes up to seconds of CPU time.
+    /// As [`load_candidate`](Self::load_candidate), within the default limits.
     ///
     /// # Errors
     /// [`LoadError`] where it is refused.
     pub fn load(&self, bytes: &[u8], world: World) -> Result<Loaded, LoadError> {
-        let component = engine::compile(&self.engine, bytes)?;
-        let inspection = self.inspect_compiled(&component, bytes);
+        self.load_candidate(&Candidate::new(bytes), world)
+    }
+
+    /// Compiles and links a component of a world. It blocks as
+    /// [`inspect_candidate`](Self::inspect_candidate) does.
+    ///
+    /// # Errors
+    /// [`LoadError`] where it is refused.
+    pub fn load_candidate(
+        &self,
+        candidate: &Candidate<'_>,
+        world: World,
+    ) -> Result<Loaded, LoadError> {
+        let (component, inspection) = self.compiled(candidate)?;
         if inspection.world != Some(world) {
             return Err(LoadError::WrongWorld {
                 world,
@@ -245,12 +327,14 @@ impl std::fmt::Debug for Sandbox {
 /// sha256 in hex.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String does not fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::Global;
+use super::{Global, compiling};
 use crate::config::{ConfigError, Problem};
 use crate::plugin::Registry;
-use crate::sandbox::Sandbox;
+use crate::sandbox::Instruments;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
@@ -45,7 +45,7 @@ pub(super) async fn run(verb: Verb, global: &Global) -> anyhow::Result<ExitCode>
             );
             let mut problems = Registry::check_routes(&config);
             let broken = tokio::task::spawn_blocking(move || {
-                let sandbox = Sandbox::new(1)?;
+                let sandbox = compiling::sandbox(1, Instruments::default(), config.host.cache.as_deref())?;
                 Ok::<_, anyhow::Error>(Registry::check_plugins(&config, &sandbox))
             })
             .await??;

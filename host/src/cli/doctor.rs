@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::Global;
 use super::output::table;
 use super::status::outbox_note;
+use super::{Global, compiling};
 use crate::bus::{Advice, BusUrl, GroupStatus, Severity};
 use crate::config::Config;
 use crate::plugin::Registry;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Cache, Instruments};
 use crate::subscriptions;
 
 /// Checks everything that a host needs and says what to do
@@ -169,11 +169,24 @@ fn check_group(status: &GroupStatus, checks: &mut Checks) {
     }
 }
 
+fn check_cache(config: &Config, checks: &mut Checks) {
+    match config.host.cache.as_deref().map(Cache::open) {
+        Some(Ok(cache)) => checks.add(Finding::Ok, "cache", cache.directory().display()),
+        Some(Err(error)) => checks.add(Finding::Advice, "cache", error),
+        None => checks.add(
+            Finding::Ok,
+            "cache",
+            "none, by the configuration: plugins are compiled at each start",
+        ),
+    }
+}
+
 async fn check_plugins(config: Config, checks: &mut Checks) -> anyhow::Result<()> {
+    check_cache(&config, checks);
     let slots = config.host.slots;
     let names: Vec<String> = config.plugins.keys().cloned().collect();
     let broken = tokio::task::spawn_blocking(move || {
-        let sandbox = Sandbox::new(config.host.slots)?;
+        let sandbox = compiling::sandbox(config.host.slots, Instruments::default(), config.host.cache.as_deref())?;
         Ok::<_, crate::sandbox::SandboxError>(Registry::check_plugins(&config, &sandbox))
     })
     .await?;

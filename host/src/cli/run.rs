@@ -13,13 +13,13 @@ use serde_json::Value;
 
 use self::allow::AllowArgs;
 use super::output::{event_json, grouped};
-use super::{Global, Usage};
+use super::{Global, Usage, compiling};
 use crate::bus::{DeadLetter, Delivery, EntryId, Lane, Lease, Verdict};
 use crate::config::{PluginConfig, RetryPolicy};
 use crate::event::{Event, Fields, decode_json};
 use crate::outcome::{Ended, conclude};
 use crate::plugin::{Allowed, Manifest, Plugin, SignaturePolicy};
-use crate::sandbox::{Access, Cost, Instruments, Limits, LimitsPatch, Sandbox};
+use crate::sandbox::{Access, Cost, Instruments, Limits, LimitsPatch};
 use crate::telemetry;
 
 /// Runs one event through one plugin, without a bus, and shows outcome and cost
@@ -76,7 +76,8 @@ struct Answer {
 }
 
 pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
-    telemetry::init(global.json, Some("warn,guest=info"));
+    let log = format!("warn,guest=info,{}", compiling::LOG);
+    telemetry::init(global.json, Some(&log));
     let event = read_event(&args.event)?;
     let Wanted {
         config,
@@ -88,8 +89,9 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         coredump: args.coredump.is_some(),
         profile: args.profile.is_some(),
     };
+    let cache = global.cache();
     let plugin = tokio::task::spawn_blocking(move || {
-        let sandbox = Sandbox::with_instruments(1, instruments)?;
+        let sandbox = compiling::sandbox(1, instruments, cache.as_deref())?;
         let plugin = Plugin::load(&config, limits, &limits_max, &signatures, &sandbox)?;
         Ok::<_, anyhow::Error>(plugin)
     })

@@ -7,11 +7,11 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::{Global, consumer_name};
+use super::{Global, compiling, consumer_name};
 use crate::bus::{self, BusUrl};
 use crate::config::{Config, ConfigError};
 use crate::plugin::Registry;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Instruments, Sandbox};
 use crate::telemetry;
 
 /// Consumes events and commits their outcomes until it is told to stop
@@ -59,7 +59,7 @@ pub(super) fn load(global: &Global) -> Result<Config, ConfigError> {
 pub(super) async fn prepare(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Arc<Registry>)> {
     let config = config.clone();
     tokio::task::spawn_blocking(move || {
-        let sandbox = Sandbox::new(config.host.slots)?;
+        let sandbox = compiling::sandbox(config.host.slots, Instruments::default(), config.host.cache.as_deref())?;
         let plugins = Registry::load(&config, &sandbox);
         Ok((Arc::new(sandbox), Arc::new(plugins)))
     })

@@ -33,7 +33,9 @@ pub(super) fn config(
 
     let file_bus = root.get::<String>("bus");
     let bus = bus(&mut root, bus_override, file_bus.as_deref(), folder);
-    let host = root.section("host", host).unwrap_or_else(default_host);
+    let host = root
+        .section("host", |section| host(section, folder))
+        .unwrap_or_else(|| default_host(folder));
     let (limits, limits_max) = root
         .section("limits", limits)
         .unwrap_or((Limits::DEFAULT, Limits::MAXIMUM));
@@ -102,7 +104,10 @@ fn bus(
     }
 }
 
-fn default_host() -> HostConfig {
+/// Where compiled components are kept, beside the configuration.
+const CACHE: &str = ".hothouse/cache";
+
+fn default_host(folder: &Path) -> HostConfig {
     HostConfig {
         name: hostname(),
         slots: 64,
@@ -111,7 +116,19 @@ fn default_host() -> HostConfig {
         dedup_window: Duration::from_secs(24 * 3600),
         shutdown_grace: Duration::from_secs(30),
         parked_limit: 10_000,
+        cache: Some(folder.join(CACHE)),
     }
+}
+
+/// `host.cache`.
+#[derive(serde::Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected the path of a directory, or false for no cache"
+)]
+enum CacheSetting {
+    Enabled(bool),
+    At(PathBuf),
 }
 
 fn hostname() -> String {
@@ -122,8 +139,8 @@ fn hostname() -> String {
     }
 }
 
-fn host(section: &mut Section<'_>) -> HostConfig {
-    let default = default_host();
+fn host(section: &mut Section<'_>, folder: &Path) -> HostConfig {
+    let default = default_host(folder);
     let name: Option<String> = section.get("name");
     if name.as_ref().is_some_and(|name| !is_name(name)) {
         section.problem("name", "use letters, digits, `.`, `_` and `-`");
@@ -146,6 +163,11 @@ fn host(section: &mut Section<'_>) -> HostConfig {
             .get("shutdown_grace_ms")
             .map_or(default.shutdown_grace, Duration::from_millis),
         parked_limit: parked_limit.map_or(default.parked_limit, |n| n as usize),
+        cache: match section.get("cache") {
+            Some(CacheSetting::Enabled(false)) => None,
+            Some(CacheSetting::At(path)) => Some(folder.join(path)),
+            Some(CacheSetting::Enabled(true)) | None => default.cache,
+        },
     }
 }
 

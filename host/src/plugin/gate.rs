@@ -2,13 +2,13 @@
 //! loads a plugin, `plugin inspect` before it says that one would, `plugin deploy` before it puts
 //! one in place.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::{Manifest, PluginError, SignatureFile, SignaturePolicy, Signed, Statement};
 use crate::config::PluginConfig;
-use crate::sandbox::{Inspection, Limits, Loaded, Sandbox};
+use crate::sandbox::{Candidate, Inspection, Limits, LoadError, Loaded, Sandbox};
 
 /// A plugin's files, judged.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Examined {
 }
 
 /// Reads, compiles and links what is in a plugin's directory, and compares what it asks for with
-/// what the operator allows. Takes up to seconds of CPU time.
+/// what the operator allows. Blocks as [`Sandbox::load_candidate`] says.
 ///
 /// Each file is read once, and nothing is compiled whose signature refuses it.
 ///
@@ -106,7 +106,7 @@ pub fn examine(
     let (signed, (inspection, component)) = match signed {
         Ok((signed, bytes)) => (
             Some(signed),
-            judge(&bytes, &manifest, path, &mut refusals, sandbox),
+            judge(&bytes, &manifest, &limits, path, &mut refusals, sandbox),
         ),
         Err(refusal) => {
             refusals.push(refusal);
@@ -126,35 +126,64 @@ pub fn examine(
 fn judge(
     bytes: &[u8],
     manifest: &Manifest,
+    limits: &Limits,
     path: PathBuf,
     refusals: &mut Vec<PluginError>,
     sandbox: &Sandbox,
 ) -> (Option<Inspection>, Option<Loaded>) {
-    match sandbox.load(bytes, manifest.world) {
+    let candidate = Candidate {
+        name: &manifest.name,
+        bytes,
+        limits,
+    };
+    match sandbox.load_candidate(&candidate, manifest.world) {
         Ok(component) => (Some(component.inspection().clone()), Some(component)),
         Err(reason) => {
+            let inspection = match &reason {
+                LoadError::WrongWorld { .. }
+                | LoadError::Ungranted(_)
+                | LoadError::Unlinkable(_) => sandbox.inspect_candidate(&candidate).ok(),
+                // It does not compile, and would not the second time.
+                LoadError::NotAComponent(_)
+                | LoadError::TooLarge(_)
+                | LoadError::TooManyBytes { .. }
+                | LoadError::CompileTime { .. }
+                | LoadError::CompileMemory { .. }
+                | LoadError::ArtifactTooLarge { .. }
+                | LoadError::CompilerFailed(_) => None,
+            };
             refusals.push(PluginError::Refused { path, reason });
-            (sandbox.inspect(bytes).ok(), None)
+            (inspection, None)
         }
     }
 }
 
-/// The bytes of a component. One that is too large is not read to its end.
-fn read(path: &Path, most: usize) -> Result<Result<Vec<u8>, PluginError>, PluginError> {
+/// The bytes of a component. Of one that is too large nothing is read.
+pub(crate) fn read(path: &Path, most: usize) -> Result<Result<Vec<u8>, PluginError>, PluginError> {
     let unreadable = |reason| PluginError::Unreadable {
         path: path.to_owned(),
         reason,
     };
+    let too_large = || PluginError::TooLarge {
+        path: path.to_owned(),
+        most,
+    };
+    // Before it is opened: what is no file may wait for ever then.
+    let found = fs::metadata(path).map_err(unreadable)?;
+    if !found.is_file() {
+        return Err(unreadable(io::Error::other("it is no file")));
+    }
+    if found.len() > most as u64 {
+        return Ok(Err(too_large()));
+    }
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(most as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     Ok(match bytes.len() > most {
-        true => Err(PluginError::TooLarge {
-            path: path.to_owned(),
-            most,
-        }),
+        // It grew meanwhile.
+        true => Err(too_large()),
         false => Ok(bytes),
     })
 }

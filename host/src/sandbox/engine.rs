@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use wasmparser::{Parser, Validator, WasmFeatures};
+use wasmparser::WasmFeatures;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasData, HasSelf, Linker, ResourceTable};
 use wasmtime::error::Context as _;
@@ -22,7 +22,7 @@ use super::instruments::{Instruments, MAX_FRAMES};
 use super::journal::Journal;
 use super::limits::TABLE_ELEMENTS;
 use super::meter::HasMetered;
-use super::{Access, Grants, LoadError, State, operators};
+use super::{Access, Grants, State, operators};
 
 /// What one component may hold of the pool: its core instances with their memories and tables,
 /// and the bytes that Wasmtime keeps for each and for all. Rust components have three, one and
@@ -77,9 +77,21 @@ pub(super) fn engine(slots: u32, instruments: Instruments) -> wasmtime::Result<E
         .table_keep_resident(64 << 10)
         // It would leave dirty pages that were swapped out to the next instance.
         .pagemap_scan(Enabled::No);
+    let mut config = settings(instruments);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config)
+}
+
+/// For a process that compiles and runs nothing: without the pool's address space. What it
+/// compiles is what [`engine`] would.
+pub(super) fn compiling(instruments: Instruments) -> wasmtime::Result<Engine> {
+    Engine::new(&settings(instruments))
+}
+
+/// What the compiler and every run depend on.
+fn settings(instruments: Instruments) -> Config {
     let mut config = Config::new();
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .concurrency_support(false)
         .consume_fuel(true)
         .operator_cost(operators::costs())
@@ -93,23 +105,7 @@ pub(super) fn engine(slots: u32, instruments: Instruments) -> wasmtime::Result<E
         }))
         .epoch_interruption(instruments.profile)
         .coredump_on_trap(instruments.coredump);
-    Engine::new(&config)
-}
-
-pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    Component::from_binary(engine, bytes).map_err(|error| refused(bytes, &error))
-}
-
-/// Wasmtime refuses a component that is none, and one that is too large for the pool, with the
-/// same bare message.
-fn refused(bytes: &[u8], error: &wasmtime::Error) -> LoadError {
-    let mut validator = Validator::new_with_features(operators::FEATURES);
-    let valid = Parser::is_component(bytes) && validator.validate_all(bytes).is_ok();
-    let reason = crate::failure::clean(&format!("{error:#}"), 300);
-    match valid {
-        true => LoadError::TooLarge(reason),
-        false => LoadError::NotAComponent(reason),
-    }
+    config
 }
 
 pub(super) fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec<String>) {
@@ -249,4 +245,25 @@ fn coarse(time: Duration) -> Duration {
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_compiling_process_compiles_is_what_a_host_loads() {
+        for profile in [false, true] {
+            let instruments = Instruments {
+                profile,
+                coredump: profile,
+            };
+            let host = engine(1, instruments).expect("a host's engine");
+            let compiling = compiling(instruments).expect("a compiling engine");
+            assert_eq!(
+                hothouse_artifact::settings(&host),
+                hothouse_artifact::settings(&compiling)
+            );
+        }
+    }
 }

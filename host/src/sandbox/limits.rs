@@ -69,6 +69,8 @@ limits! {
     compile_ms: u64 = 120_000, at most 600_000;
     /// Address space to compile the component in, in bytes.
     compile_memory_bytes: u64 = 4 << 30, at most 16 << 30;
+    /// What the component compiles to, in bytes.
+    artifact_bytes: usize = 256 << 20, at most 1 << 30;
 }
 
 impl Limits {

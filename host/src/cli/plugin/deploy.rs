@@ -127,7 +127,8 @@ async fn examine(
     config.plugins.insert(name.to_owned(), candidate.clone());
     let routes = Registry::check_routes(&config);
     let examined = tokio::task::spawn_blocking(move || {
-        let sandbox = Sandbox::new(1)?;
+        let cache = config.host.cache.as_deref();
+        let sandbox = compiling::sandbox(1, Instruments::default(), cache)?;
         let (usual, most) = (config.limits, &config.limits_max);
         let signatures = &config.signatures;
         let examined = gate::examine(&candidate, usual, most, signatures, &sandbox)?;

@@ -8,10 +8,13 @@ use serde::Serialize;
 
 use super::grants::{self, GrantRow};
 use crate::cli::output::{grouped, table};
-use crate::cli::{Global, Usage};
+use crate::cli::{Global, Usage, compiling};
 use crate::config::PluginConfig;
 use crate::plugin::{Allowed, PluginError, SignaturePolicy, Signed, gate};
-use crate::sandbox::{Inspection, Limits, LimitsPatch, LoadError, Sandbox};
+use crate::sandbox::{
+    Candidate, Inspection, Instruments, Limits, LimitsPatch, LoadError, Sandbox,
+};
+use crate::telemetry;
 
 /// Shows a component's world, imports, exports, digest and size, who signed the plugin, and what
 /// it asks for
@@ -62,8 +65,14 @@ struct FoundPlugin {
 }
 
 pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    telemetry::init(global.json, Some(&format!("warn,{}", compiling::LOG)));
     let found = find(&args.plugin, global)?;
-    let answer = tokio::task::spawn_blocking(move || look(found)).await??;
+    let cache = global.cache();
+    let look = move || {
+        let sandbox = compiling::sandbox(1, Instruments::default(), cache.as_deref())?;
+        look(found, &sandbox)
+    };
+    let answer = tokio::task::spawn_blocking(look).await??;
     global.output().answer(|| text(&answer), &answer)?;
     Ok(match answer.refusals.is_empty() {
         true => ExitCode::SUCCESS,
@@ -71,10 +80,9 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     })
 }
 
-fn look(found: Found) -> anyhow::Result<Answer> {
-    let sandbox = Sandbox::new(1)?;
+fn look(found: Found, sandbox: &Sandbox) -> anyhow::Result<Answer> {
     match found {
-        Found::Component(path) => look_at_component(path, &sandbox),
+        Found::Component(path) => look_at_component(path, sandbox),
         Found::Plugin(plugin) => {
             let FoundPlugin {
                 config,
@@ -83,7 +91,7 @@ fn look(found: Found) -> anyhow::Result<Answer> {
                 signatures,
                 configured,
             } = *plugin;
-            let mut examined = gate::examine(&config, limits, &limits_max, &signatures, &sandbox)?;
+            let mut examined = gate::examine(&config, limits, &limits_max, &signatures, sandbox)?;
             let Some(inspection) = examined.inspection else {
                 // Its component is none, or not one to look at: there is nothing to show but why.
                 bail!(examined.refusals.remove(0));
@@ -118,9 +126,17 @@ fn look(found: Found) -> anyhow::Result<Answer> {
 }
 
 fn look_at_component(path: PathBuf, sandbox: &Sandbox) -> anyhow::Result<Answer> {
-    let bytes = std::fs::read(&path)
-        .map_err(|error| Usage(format!("cannot read {}: {error}", path.display())))?;
-    let inspection = match sandbox.inspect(&bytes) {
+    let bytes = match gate::read(&path, Limits::DEFAULT.component_bytes) {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(refusal)) => bail!(refusal),
+        Err(unreadable) => bail!(Usage::of(unreadable)),
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let candidate = Candidate {
+        name: &name,
+        ..Candidate::new(&bytes)
+    };
+    let inspection = match sandbox.inspect_candidate(&candidate) {
         Ok(inspection) => inspection,
         Err(error) => bail!("{}: {error}", path.display()),
     };

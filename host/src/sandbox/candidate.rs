@@ -1,0 +1,34 @@
+//! A component that asks to be loaded.
+
+use super::{Limits, LoadError};
+
+/// The bytes of a component and the limits within which it is compiled.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Names it in logs and where a compile is waited for.
+    pub name: &'a str,
+    /// The component, as it was built.
+    pub bytes: &'a [u8],
+    /// Its limits; those of runs do not count here.
+    pub limits: &'a Limits,
+}
+
+impl<'a> Candidate<'a> {
+    /// With the default limits.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            name: "component",
+            bytes,
+            limits: &Limits::DEFAULT,
+        }
+    }
+
+    pub(super) fn check_size(&self) -> Result<(), LoadError> {
+        let (bytes, limit) = (self.bytes.len(), self.limits.component_bytes);
+        match bytes > limit {
+            true => Err(LoadError::TooManyBytes { bytes, limit }),
+            false => Ok(()),
+        }
+    }
+}
