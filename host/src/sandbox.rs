@@ -64,7 +64,9 @@ pub enum LoadError {
     #[error("it does not fit into the place of a run: {0}")]
     TooLarge(String),
     /// It has more bytes than its limit.
-    #[error("it has {bytes} bytes, and `component_bytes` is {limit}: build it smaller, or raise the limit")]
+    #[error(
+        "it has {bytes} bytes, and `component_bytes` is {limit}: build it smaller, or raise the limit"
+    )]
     TooManyBytes {
         /// How many.
         bytes: usize,
@@ -254,9 +256,9 @@ impl Sandbox {
 
     fn compiled(&self, candidate: &Candidate<'_>) -> Result<(Component, Inspection), LoadError> {
         let digest = Sha256::digest(candidate.bytes).into();
-        let component = self
-            .compilation
-            .component(&self.engine, self.instruments, candidate, &digest)?;
+        let component =
+            self.compilation
+                .component(&self.engine, self.instruments, candidate, &digest)?;
         let (imports, exports) = engine::names(&self.engine, &component);
         let ungranted = imports
             .iter()

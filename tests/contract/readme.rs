@@ -116,6 +116,7 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
         dedup_window_s = 86400
         shutdown_grace_ms = 30000
         parked_limit = 10000
+        cache = ".hothouse/cache"
         [limits.default]
         fuel = 1
         [limits.max]
@@ -168,6 +169,7 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
         "host.dedup_window_s",
         "host.shutdown_grace_ms",
         "host.parked_limit",
+        "host.cache",
         "limits.default.*`, `limits.max.*",
         "signatures.require_signature",
         "signatures.trusted_keys",
@@ -211,6 +213,7 @@ fn every_setting_in_the_readme_is_known_to_the_configuration() {
     assert_eq!(bare.host.shutdown_grace, config.host.shutdown_grace);
     assert_eq!(bare.host.parked_limit, config.host.parked_limit);
     assert_eq!(bare.signatures.required, config.signatures.required);
+    assert_eq!(bare.host.cache, config.host.cache);
     let retry = |config: &Config| {
         let retry = config.routes[0].retry.clone();
         (retry.delays, retry.max_delay, retry.poisoned_lane)

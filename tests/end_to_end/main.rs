@@ -42,10 +42,12 @@ mod site;
 
 use harness::process;
 
+mod artifact_cache;
 mod bad_entries;
 mod bad_plugins;
 mod checks;
 mod cluster;
+mod compile_limits;
 mod contract;
 mod crash;
 mod dead_letters;

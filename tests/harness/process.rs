@@ -177,6 +177,11 @@ impl Host {
         self.process.0.id()
     }
 
+    /// Its child processes that it has not waited for.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        children(self.process.0.id())
+    }
+
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         self.signal("TERM");
@@ -221,4 +226,20 @@ pub(crate) fn signal(pid: u32, name: &str) {
         Err(error) if error.kind() == ErrorKind::NotFound => panic!("there is no shell"),
         Err(error) => panic!("kill -{name} {pid}: {error}"),
     }
+}
+
+/// The children of a process that it has not waited for.
+fn children(parent: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").expect("list the processes");
+    let pid = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
+    let mut children = Vec::new();
+    for pid in processes.flatten().filter_map(pid) {
+        // It may have ended since. Behind the name, which may hold anything: state and parent.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        if after_name.split_whitespace().nth(1) == Some(&parent.to_string()) {
+            children.push(pid);
+        }
+    }
+    children
 }

@@ -1,14 +1,15 @@
 //! What is recorded of a run where it is asked for.
 
 use hothouse::failure::ErrorType;
-use hothouse::sandbox::{Instruments, Recorded, Run, Sandbox, World};
+use hothouse::sandbox::{Compilation, Compiler, Instruments, Recorded, Run, Sandbox, World};
 use serde_json::json;
 
 use super::{Setup, call, guest};
 
 /// Runs a guest in a sandbox that records.
 async fn recorded(name: &str, instruments: Instruments, setup: Setup<'_>) -> Run {
-    let sandbox = Sandbox::with_instruments(1, instruments).expect("sandbox");
+    let compilation = Compilation::new(Compiler::InProcess);
+    let sandbox = Sandbox::compiling(1, instruments, compilation).expect("sandbox");
     let component = sandbox.load(&guest(name), World::Agent).expect(name);
     call(&component, World::Agent, setup).await
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::sandbox::{ChildLimits, compile_stdin};
+use crate::sandbox::{CompileJob, Instruments, compile_stdin};
 
 /// Compiles the component on standard input for the host that started this
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -14,18 +14,23 @@ pub(super) struct Args {
     /// Wall-clock time in milliseconds.
     #[arg(long)]
     time_ms: u64,
+
+    /// Code that notices samples.
+    #[arg(long)]
+    profile: bool,
+
+    /// Code whose traps leave a core dump.
+    #[arg(long)]
+    coredump: bool,
 }
 
 pub(super) fn run(args: Args) -> ExitCode {
-    let limits = ChildLimits {
+    compile_stdin(CompileJob {
+        instruments: Instruments {
+            profile: args.profile,
+            coredump: args.coredump,
+        },
         memory_bytes: args.memory_bytes,
         time_ms: args.time_ms,
-    };
-    match compile_stdin(limits) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::sandbox::{
-    Cache, Compilation, Compiler, Instruments, Progress, Sandbox, SandboxError,
-};
+use crate::sandbox::{Cache, Compilation, Compiler, Instruments, Progress, Sandbox, SandboxError};
 
 /// A compile that takes no longer is not worth a line.
 const FIRST: Duration = Duration::from_secs(1);

@@ -45,7 +45,8 @@ pub(super) async fn run(verb: Verb, global: &Global) -> anyhow::Result<ExitCode>
             );
             let mut problems = Registry::check_routes(&config);
             let broken = tokio::task::spawn_blocking(move || {
-                let sandbox = compiling::sandbox(1, Instruments::default(), config.host.cache.as_deref())?;
+                let sandbox =
+                    compiling::sandbox(1, Instruments::default(), config.host.cache.as_deref())?;
                 Ok::<_, anyhow::Error>(Registry::check_plugins(&config, &sandbox))
             })
             .await??;

@@ -186,7 +186,11 @@ async fn check_plugins(config: Config, checks: &mut Checks) -> anyhow::Result<()
     let slots = config.host.slots;
     let names: Vec<String> = config.plugins.keys().cloned().collect();
     let broken = tokio::task::spawn_blocking(move || {
-        let sandbox = compiling::sandbox(config.host.slots, Instruments::default(), config.host.cache.as_deref())?;
+        let sandbox = compiling::sandbox(
+            config.host.slots,
+            Instruments::default(),
+            config.host.cache.as_deref(),
+        )?;
         Ok::<_, crate::sandbox::SandboxError>(Registry::check_plugins(&config, &sandbox))
     })
     .await?;

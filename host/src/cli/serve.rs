@@ -59,7 +59,11 @@ pub(super) fn load(global: &Global) -> Result<Config, ConfigError> {
 pub(super) async fn prepare(config: &Config) -> anyhow::Result<(Arc<Sandbox>, Arc<Registry>)> {
     let config = config.clone();
     tokio::task::spawn_blocking(move || {
-        let sandbox = compiling::sandbox(config.host.slots, Instruments::default(), config.host.cache.as_deref())?;
+        let sandbox = compiling::sandbox(
+            config.host.slots,
+            Instruments::default(),
+            config.host.cache.as_deref(),
+        )?;
         let plugins = Registry::load(&config, &sandbox);
         Ok((Arc::new(sandbox), Arc::new(plugins)))
     })

@@ -14,14 +14,15 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hothouse_artifact::{Digest, Key, open, seal};
+use hothouse_artifact::{Digest, Key, OpenError, open, seal};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::{Candidate, LoadError};
+use super::{Candidate, Instruments, LoadError};
+use crate::failure::clean;
 
 pub use self::cache::{Cache, CacheError};
-pub use self::child::{ChildLimits, compile_stdin};
+pub use self::child::{CompileJob, compile_stdin};
 
 /// What compiles components.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +106,7 @@ impl Compilation {
     pub(super) fn component(
         &self,
         engine: &Engine,
+        instruments: Instruments,
         candidate: &Candidate<'_>,
         digest: &Digest,
     ) -> Result<Component, LoadError> {
@@ -117,7 +119,7 @@ impl Compilation {
         if let Some(component) = self.cached(engine, candidate, digest) {
             return Ok(component);
         }
-        let artifact = self.compile(engine, candidate)?;
+        let artifact = self.compile(engine, instruments, candidate)?;
         let throwaway;
         let key = match &self.cache {
             Some(cache) => cache.key(),
@@ -127,8 +129,11 @@ impl Compilation {
             }
         };
         let sealed = seal(engine, key, digest, artifact);
-        let component = open(engine, key, digest, &sealed)
-            .map_err(|error| LoadError::CompilerFailed(error.to_string()))?;
+        let component = open(engine, key, digest, &sealed).map_err(|error| match error {
+            // It was compiled for this engine: what it is refused for is its size in the pool.
+            OpenError::Refused(error) => LoadError::TooLarge(clean(&format!("{error:#}"), 300)),
+            OpenError::NotAuthentic => LoadError::CompilerFailed(error.to_string()),
+        })?;
         if let Some(cache) = &self.cache {
             cache.put(engine, digest, &sealed);
         }
@@ -146,7 +151,12 @@ impl Compilation {
         Some(component)
     }
 
-    fn compile(&self, engine: &Engine, candidate: &Candidate<'_>) -> Result<Vec<u8>, LoadError> {
+    fn compile(
+        &self,
+        engine: &Engine,
+        instruments: Instruments,
+        candidate: &Candidate<'_>,
+    ) -> Result<Vec<u8>, LoadError> {
         let begin = Instant::now();
         let compiled = match &self.compiler {
             Compiler::InProcess => engine
@@ -155,7 +165,7 @@ impl Compilation {
             Compiler::Child { program } => {
                 let watch = self.watch.as_ref();
                 let tell = |progress: Progress<'_>| watch.iter().for_each(|watch| watch(progress));
-                let compiled = parent::compile(program, candidate, &tell);
+                let compiled = parent::compile(program, instruments, candidate, &tell);
                 tell(Progress::Ended);
                 compiled
             }

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::cli::ask::Ask;
 use crate::cli::output::table;
-use crate::cli::{Global, Usage};
+use crate::cli::{Global, Usage, compiling};
 use crate::config::{Config, PluginConfig};
 use crate::plugin::{Grant, Manifest, Needs, Registry, Target, gate};
-use crate::sandbox::{Inspection, Sandbox};
+use crate::sandbox::{Inspection, Instruments};
 
 /// Checks a plugin as a host would, and puts it in the place of the configured one
 ///

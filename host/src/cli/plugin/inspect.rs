@@ -11,9 +11,7 @@ use crate::cli::output::{grouped, table};
 use crate::cli::{Global, Usage, compiling};
 use crate::config::PluginConfig;
 use crate::plugin::{Allowed, PluginError, SignaturePolicy, Signed, gate};
-use crate::sandbox::{
-    Candidate, Inspection, Instruments, Limits, LimitsPatch, LoadError, Sandbox,
-};
+use crate::sandbox::{Candidate, Inspection, Instruments, Limits, LimitsPatch, LoadError, Sandbox};
 use crate::telemetry;
 
 /// Shows a component's world, imports, exports, digest and size, who signed the plugin, and what

@@ -12,9 +12,9 @@ use hothouse_artifact::TAG;
 use rustix::process::Signal;
 
 use super::Progress;
-use super::reply::{NoReply, Reply};
+use super::reply::{NoReply, OUT_OF_MEMORY, Reply};
 use crate::failure::clean;
-use crate::sandbox::{Candidate, LoadError};
+use crate::sandbox::{Candidate, Instruments, LoadError};
 
 /// Between two looks at the clock.
 const TICK: Duration = Duration::from_millis(100);
@@ -44,6 +44,7 @@ impl Drop for Reaped {
 /// Compiles in a child of `program`, within the candidate's limits.
 pub(super) fn compile(
     program: &Path,
+    instruments: Instruments,
     candidate: &Candidate<'_>,
     tell: &dyn Fn(Progress<'_>),
 ) -> Result<Vec<u8>, LoadError> {
@@ -54,6 +55,8 @@ pub(super) fn compile(
         .arg("compile-component")
         .args(["--memory-bytes", &limits.compile_memory_bytes.to_string()])
         .args(["--time-ms", &limits.compile_ms.to_string()])
+        .args(instruments.profile.then_some("--profile"))
+        .args(instruments.coredump.then_some("--coredump"))
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::piped())
@@ -95,9 +98,6 @@ pub(super) fn compile(
             }),
             Some(Ok(Reply::Artifact(artifact))) => Ok(artifact),
             Some(Ok(Reply::Refused(message))) => Err(LoadError::not_a_component(&message)),
-            Some(Ok(Reply::OutOfMemory)) => Err(LoadError::CompileMemory {
-                limit: limits.compile_memory_bytes,
-            }),
             Some(Err(NoReply::TooLong)) => Err(LoadError::ArtifactTooLarge {
                 limit: limits.artifact_bytes,
             }),
@@ -140,7 +140,10 @@ fn died(status: ExitStatus, said: &str, candidate: &Candidate<'_>) -> LoadError 
         let limit_ms = limits.compile_ms;
         return LoadError::CompileTime { limit_ms };
     }
-    if signal == Some(Signal::ABORT) || signal == Some(Signal::KILL) {
+    let denied_memory = status.code() == Some(OUT_OF_MEMORY.into())
+        || signal == Some(Signal::ABORT)
+        || signal == Some(Signal::KILL);
+    if denied_memory {
         let limit = limits.compile_memory_bytes;
         return LoadError::CompileMemory { limit };
     }

@@ -8,7 +8,9 @@ const MAX_MESSAGE: usize = 4 << 10;
 
 const ARTIFACT: u8 = 1;
 const REFUSED: u8 = 2;
-const OUT_OF_MEMORY: u8 = 3;
+
+/// The exit code of a child that was denied memory and noticed. One that did not aborts.
+pub(super) const OUT_OF_MEMORY: u8 = 3;
 
 /// A child's answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,8 +19,6 @@ pub(super) enum Reply {
     Artifact(Vec<u8>),
     /// It is no component; the compiler's words.
     Refused(String),
-    /// The compiler was denied memory, and could still say so.
-    OutOfMemory,
 }
 
 /// There is no whole answer.
@@ -38,7 +38,6 @@ impl Reply {
                 let message = message.as_bytes();
                 (REFUSED, &message[..message.len().min(MAX_MESSAGE)])
             }
-            Self::OutOfMemory => (OUT_OF_MEMORY, &[]),
         };
         to.write_all(&[kind])?;
         to.write_all(&(bytes.len() as u64).to_le_bytes())?;
@@ -57,7 +56,6 @@ impl Reply {
         let most = match kind[0] {
             ARTIFACT => most,
             REFUSED => MAX_MESSAGE,
-            OUT_OF_MEMORY => 0,
             _ => return Err(NoReply::Broken),
         };
         if length > most {
@@ -70,8 +68,7 @@ impl Reply {
         }
         Ok(match kind[0] {
             ARTIFACT => Self::Artifact(bytes),
-            REFUSED => Self::Refused(String::from_utf8_lossy(&bytes).into_owned()),
-            _ => Self::OutOfMemory,
+            _ => Self::Refused(String::from_utf8_lossy(&bytes).into_owned()),
         })
     }
 }
@@ -95,7 +92,6 @@ mod tests {
         for reply in [
             Reply::Artifact(vec![1, 2, 3]),
             Reply::Refused("no component".into()),
-            Reply::OutOfMemory,
         ] {
             assert_eq!(read(&written(&reply), 3), Ok(reply));
         }
