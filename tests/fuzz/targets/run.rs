@@ -13,7 +13,7 @@ const OURS: usize = 4 << 10;
 /// A run ends as an outcome of the contract, within its limits, or as a failure that is the
 /// guest's and has a clean and short message.
 pub(crate) fn assert_within_contract(run: Run, event: &Event, limits: &Limits) {
-    let Run { result, cost } = run;
+    let Run { result, cost, .. } = run;
     assert!(cost.fuel <= limits.fuel, "{cost:?}");
     assert!(
         cost.peak_memory_bytes <= limits.memory_bytes as u64,
