@@ -168,3 +168,19 @@ async fn run_exits_with_2_where_it_is_asked_for_what_cannot_be() {
         assert!(answer.stderr.starts_with("error: "), "{answer:#?}");
     }
 }
+
+#[tokio::test]
+async fn nothing_that_a_guest_says_commands_a_terminal() {
+    let site = Site::on_sqlite();
+    site.install("control-characters", "world = \"agent\"");
+    site.write("event.json", started(AGENT, json!({})).to_string());
+    let args = ["run", "plugins/control-characters", "--event", "event.json"];
+    let answer = site.hothouse(&args).await.exits(1);
+    // Its log line, its two outputs, and its message.
+    let said = answer.stdout.matches("red").count() + answer.stderr.matches("red").count();
+    assert!(said >= 4, "{}{}", answer.stdout, answer.stderr);
+    for text in [&answer.stdout, &answer.stderr] {
+        let commands = |c: char| c.is_control() && c != '\n';
+        assert!(!text.contains(commands), "{text:?}");
+    }
+}

@@ -1,17 +1,18 @@
 //! What is recorded of a run where it is asked for.
 
+use guests::Guest;
 use hothouse::failure::ErrorType;
 use hothouse::sandbox::{Compilation, Compiler, Instruments, Recorded, Run, Sandbox, World};
 use serde_json::json;
 
-use super::{Setup, call, guest};
+use super::guest::{Setup, call, given, load};
 
 /// Runs a guest in a sandbox that records.
-async fn recorded(name: &str, instruments: Instruments, setup: Setup<'_>) -> Run {
+async fn recorded(guest: Guest, instruments: Instruments, setup: Setup) -> Run {
     let compilation = Compilation::new(Compiler::InProcess);
     let sandbox = Sandbox::compiling(1, instruments, compilation).expect("sandbox");
-    let component = sandbox.load(&guest(name), World::Agent).expect(name);
-    call(&component, World::Agent, setup).await
+    let component = load(&sandbox, guest, World::Agent);
+    call(&sandbox, &component, World::Agent, setup).await
 }
 
 const PROFILE: Instruments = Instruments {
@@ -25,8 +26,8 @@ const COREDUMP: Instruments = Instruments {
 };
 
 #[tokio::test]
-async fn a_profile_has_the_hot_function_on_top_and_where_it_was_called() {
-    let run = recorded("hot_spot", PROFILE, Setup::default()).await;
+pub(super) async fn a_profile_has_the_hot_function_on_top_and_where_it_was_called() {
+    let run = recorded(Guest::HotSpot, PROFILE, Setup::default()).await;
     run.result.expect("it ends well");
     let profile = run.recorded.profile.expect("a profile");
     let hottest = profile.hottest(1);
@@ -48,11 +49,8 @@ async fn a_profile_has_the_hot_function_on_top_and_where_it_was_called() {
 
 #[tokio::test]
 async fn time_in_a_call_of_the_host_is_the_hosts_in_a_profile() {
-    let setup = Setup {
-        input_data: json!({"seq": 1, "sleep_ms": 200}),
-        ..Setup::default()
-    };
-    let run = recorded("slow_echo_agent", PROFILE, setup).await;
+    let setup = given(json!({"seq": 1, "sleep_ms": 200}));
+    let run = recorded(Guest::SlowEchoAgent, PROFILE, setup).await;
     run.result.expect("it ends well");
     let profile = run.recorded.profile.expect("a profile");
     assert_eq!(
@@ -65,7 +63,7 @@ async fn time_in_a_call_of_the_host_is_the_hosts_in_a_profile() {
 
 #[tokio::test]
 async fn a_profile_of_a_run_that_fails_is_there_too() {
-    let run = recorded("loop_forever", PROFILE, Setup::default()).await;
+    let run = recorded(Guest::LoopForever, PROFILE, Setup::default()).await;
     let failure = run.result.expect_err("without end");
     assert_eq!(failure.error_type, ErrorType::OutOfFuel);
     let profile = run.recorded.profile.expect("a profile");
@@ -74,7 +72,7 @@ async fn a_profile_of_a_run_that_fails_is_there_too() {
 
 #[tokio::test]
 async fn a_core_dump_has_the_stack_and_the_memory_of_a_guest_that_traps() {
-    let run = recorded("panics", COREDUMP, Setup::default()).await;
+    let run = recorded(Guest::Panics, COREDUMP, Setup::default()).await;
     let failure = run.result.expect_err("a panic");
     assert_eq!(failure.error_type, ErrorType::Trap);
     assert!(!failure.frames.is_empty());
@@ -93,9 +91,9 @@ async fn a_core_dump_has_the_stack_and_the_memory_of_a_guest_that_traps() {
 
 #[tokio::test]
 async fn a_guest_that_returns_leaves_no_core_dump_and_a_host_records_nothing() {
-    let run = recorded("rejects_input", COREDUMP, Setup::default()).await;
+    let run = recorded(Guest::RejectsInput, COREDUMP, Setup::default()).await;
     assert!(run.recorded.coredump.is_none());
-    let run = super::run("panics", World::Agent, Setup::default()).await;
+    let run = super::run(Guest::Panics, World::Agent, Setup::default()).await;
     assert!(matches!(
         run.recorded,
         Recorded {

@@ -3,11 +3,13 @@
 use std::process::Command;
 use std::sync::OnceLock;
 
+use guests::Guest;
 use hothouse::failure::{ErrorType, Failure};
 use hothouse::sandbox::{Grants, LimitsPatch, Loaded, Reply, Run, World};
 use serde_json::{Value, json};
 
-use super::{Setup, call, load};
+use super::guest::Setup;
+use super::{call, load};
 
 async fn run(input_data: Value, limits: LimitsPatch) -> Run {
     run_with(input_data, limits, Grants::default()).await
@@ -15,7 +17,7 @@ async fn run(input_data: Value, limits: LimitsPatch) -> Run {
 
 async fn run_with(input_data: Value, limits: LimitsPatch, grants: Grants) -> Run {
     static GUEST: OnceLock<Loaded> = OnceLock::new();
-    let guest = GUEST.get_or_init(|| load("host_calls", World::Agent));
+    let guest = GUEST.get_or_init(|| load(Guest::HostCalls, World::Agent));
     let setup = Setup {
         input_data,
         limits,
@@ -46,7 +48,7 @@ async fn fuel(input_data: Value) -> u64 {
 }
 
 #[tokio::test]
-async fn what_a_call_passes_and_what_all_of_them_pass_is_bounded() {
+pub(super) async fn what_a_call_passes_and_what_all_of_them_pass_is_bounded() {
     let limits = LimitsPatch {
         host_call_bytes: Some(10_000),
         host_bytes: Some(50_000),
@@ -63,7 +65,7 @@ async fn what_a_call_passes_and_what_all_of_them_pass_is_bounded() {
 }
 
 #[tokio::test]
-async fn random_bytes_are_bounded_in_one_call_and_in_all() {
+pub(super) async fn random_bytes_are_bounded_in_one_call_and_in_all() {
     let limits = LimitsPatch {
         random_bytes: Some(1_000),
         ..none()
@@ -81,7 +83,7 @@ async fn random_bytes_are_bounded_in_one_call_and_in_all() {
 }
 
 #[tokio::test]
-async fn handles_are_bounded_held_or_lent_and_those_let_go_do_not_count() {
+pub(super) async fn handles_are_bounded_held_or_lent_and_those_let_go_do_not_count() {
     let part = "more than 256 handles (`handles`)";
     for input in [json!({"hold": 300}), json!({"lend": 5_000})] {
         check(&failure(input, none()).await, ErrorType::MemoryLimit, part);
@@ -95,7 +97,7 @@ async fn handles_are_bounded_held_or_lent_and_those_let_go_do_not_count() {
 }
 
 #[tokio::test]
-async fn calls_and_their_bytes_are_charged_and_the_same_run_costs_the_same() {
+pub(super) async fn calls_and_their_bytes_are_charged_and_the_same_run_costs_the_same() {
     let once = fuel(json!({"log": 1_000, "times": 100})).await;
     assert_eq!(fuel(json!({"log": 1_000, "times": 100})).await, once);
     let twice = fuel(json!({"log": 1_000, "times": 200})).await;
@@ -108,7 +110,7 @@ async fn calls_and_their_bytes_are_charged_and_the_same_run_costs_the_same() {
 }
 
 #[tokio::test]
-async fn a_guest_that_only_calls_the_host_runs_out_of_fuel() {
+pub(super) async fn a_guest_that_only_calls_the_host_runs_out_of_fuel() {
     let limits = LimitsPatch {
         fuel: Some(10_000_000),
         ..none()
@@ -121,7 +123,7 @@ async fn a_guest_that_only_calls_the_host_runs_out_of_fuel() {
 
 /// Were there no yield in the calls, nothing would end this one.
 #[tokio::test]
-async fn the_time_limit_holds_for_a_guest_that_does_little_but_call_the_host() {
+pub(super) async fn the_time_limit_holds_for_a_guest_that_does_little_but_call_the_host() {
     let limits = LimitsPatch {
         fuel: Some(u64::MAX),
         host_bytes: Some(usize::MAX),
@@ -133,7 +135,7 @@ async fn the_time_limit_holds_for_a_guest_that_does_little_but_call_the_host() {
 }
 
 #[tokio::test]
-async fn a_pipe_or_a_device_in_a_mount_is_not_opened() {
+pub(super) async fn a_pipe_or_a_device_in_a_mount_is_not_opened() {
     let mount = tempfile::tempdir().expect("directory");
     std::fs::write(mount.path().join("file"), "hello").expect("file");
     let pipe = mount.path().join("pipe");

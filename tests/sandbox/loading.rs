@@ -1,14 +1,16 @@
 //! What is refused before it runs.
 
+use guests::Guest;
 use hothouse::failure::ErrorType;
 use hothouse::sandbox::{LoadError, World};
 
-use super::{guest, sandbox};
+use super::guest::component;
+use super::sandbox;
 
 #[test]
-fn an_import_that_nobody_grants_is_refused_by_its_name() {
+pub(super) fn an_import_that_nobody_grants_is_refused_by_its_name() {
     let error = sandbox()
-        .load(&guest("imports_backdoor"), World::Agent)
+        .load(&component(Guest::ImportsBackdoor), World::Agent)
         .expect_err("refused");
     let LoadError::Ungranted(names) = &error else {
         panic!("{error}")
@@ -20,7 +22,7 @@ fn an_import_that_nobody_grants_is_refused_by_its_name() {
 
 #[test]
 fn bytes_that_are_no_component_are_refused() {
-    let whole = guest("panics");
+    let whole = component(Guest::Panics);
     let core_module = b"\0asm\x01\0\0\0";
     for bytes in [
         &b""[..],
@@ -35,9 +37,9 @@ fn bytes_that_are_no_component_are_refused() {
 }
 
 #[test]
-fn a_component_of_another_world_is_refused_with_what_it_exports() {
+pub(super) fn a_component_of_another_world_is_refused_with_what_it_exports() {
     let error = sandbox()
-        .load(&guest("echo"), World::Agent)
+        .load(&component(Guest::Echo), World::Agent)
         .expect_err("refused");
     assert!(matches!(error, LoadError::WrongWorld { .. }));
     assert!(
@@ -48,9 +50,71 @@ fn a_component_of_another_world_is_refused_with_what_it_exports() {
 
 #[test]
 fn an_inspection_tells_the_world_and_every_import() {
-    let inspection = sandbox().inspect(&guest("echo")).expect("component");
+    let inspection = sandbox()
+        .inspect(&component(Guest::Echo))
+        .expect("component");
     assert_eq!(inspection.world, Some(World::Handler));
     assert_eq!(inspection.exports, ["hothouse:agent/handling@0.1.0"]);
     assert!(inspection.ungranted.is_empty(), "{inspection:?}");
     assert_eq!(inspection.digest.len(), 64);
+}
+
+#[test]
+pub(super) fn more_memories_or_tables_than_the_pool_has_are_refused() {
+    for guest in [Guest::ManyMemories, Guest::HugeTable] {
+        let refused = sandbox().load(&component(guest), World::Agent);
+        let error = refused.expect_err("refused");
+        assert!(matches!(error, LoadError::TooLarge(_)), "{error:?}");
+        assert_eq!(error.error_type(), ErrorType::PluginUnavailable);
+    }
+}
+
+/// A component whose types contain each other, `depth` of them.
+fn nested_types(depth: usize) -> Vec<u8> {
+    let inner = "(option ".repeat(depth) + "u8" + &")".repeat(depth);
+    wat::parse_str(format!(
+        "(component (import \"f\" (func (param \"p\" {inner}))))"
+    ))
+    .expect("wat")
+}
+
+/// A component in a component, and so on.
+fn nested_components(depth: usize) -> Vec<u8> {
+    let nested = "(component ".repeat(depth) + &")".repeat(depth);
+    wat::parse_str(nested).expect("wat")
+}
+
+/// Types of which each has the one before it twice: 2^depth fields.
+fn doubled_types(depth: usize) -> Vec<u8> {
+    let mut text = "(component (type $t0 (tuple u8 u8))".to_owned();
+    for level in 1..depth {
+        let below = level - 1;
+        text += &format!("(type $t{level} (tuple $t{below} $t{below}))");
+    }
+    text += &format!("(import \"f\" (func (param \"p\" $t{}))))", depth - 1);
+    wat::parse_str(text).expect("wat")
+}
+
+#[test]
+fn types_without_end_are_refused() {
+    for (what, bytes) in [
+        ("types", nested_types(500)),
+        ("components", nested_components(500)),
+        ("doubled types", doubled_types(60)),
+    ] {
+        let refused = sandbox().load(&bytes, World::Agent);
+        let error = refused.expect_err(what);
+        println!("{what}: {error:?}");
+        assert_eq!(error.error_type(), ErrorType::PluginUnavailable, "{what}");
+    }
+}
+
+#[test]
+fn a_component_that_ends_anywhere_is_refused() {
+    let whole = component(Guest::Panics);
+    for part in 1..64 {
+        let cut = &whole[..whole.len() * part / 64];
+        let error = sandbox().load(cut, World::Agent).expect_err("refused");
+        assert!(matches!(error, LoadError::NotAComponent(_)), "{error}");
+    }
 }
