@@ -5,9 +5,8 @@ use std::sync::OnceLock;
 use guests::Guest;
 use hothouse::failure::{ErrorType, Failure, MAX_MESSAGE};
 use hothouse::sandbox::{LimitsPatch, Loaded, Run, World};
-use serde_json::json;
 
-use super::guest::{Setup, given, good_call, limited};
+use super::guest::{Setup, good_call, limited};
 use super::{call, load, run};
 
 /// Runs a guest that must fail, then a good one: nothing of the attack may be left.
