@@ -85,7 +85,7 @@ pub(super) async fn random_bytes_are_bounded_in_one_call_and_in_all() {
 #[tokio::test]
 pub(super) async fn handles_are_bounded_held_or_lent_and_those_let_go_do_not_count() {
     let part = "more than 256 handles (`handles`)";
-    for input in [json!({"hold": 300}), json!({"lend": 5_000})] {
+    for input in [json!({"hold": 257}), json!({"lend": 5_000})] {
         check(&failure(input, none()).await, ErrorType::MemoryLimit, part);
     }
     for input in [

@@ -66,7 +66,7 @@ fn what_guests_are_built_with_is_on() {
         "(func (param f64) (result i32) (i32.trunc_sat_f64_s (local.get 0)))",
         "(func (param v128 v128) (result v128) (i8x16.add (local.get 0) (local.get 1)))",
         "(func (result i32 i32) (i32.const 1) (i32.const 2))",
-        "(table 1 externref)",
+        "(table 1 funcref) (table 1 funcref)",
         "(memory 1) (memory 1)",
     ] {
         let error = load(&component(module, 1));

@@ -57,7 +57,8 @@ limits! {
     host_call_bytes: usize = 1 << 20, at most 16 << 20;
     /// What the guest passes to the host in all its calls, in bytes.
     host_bytes: usize = 64 << 20, at most 1 << 30;
-    /// Resource handles held at once.
+    /// Resource handles held at once. One that is lent to the host counts once more while the
+    /// call lasts.
     handles: usize = 256, at most 10_000;
     /// Random bytes.
     random_bytes: u64 = 1 << 20, at most 64 << 20;

@@ -35,8 +35,8 @@ pub(super) const YIELD_INTERVAL: u64 = 100_000;
 /// What a result may have beside its text, in bytes.
 const RESULT_SLACK: usize = 64 * 1024;
 
-/// Handles lent for one call, on top of those held: each counts while the call lasts.
-const LENT: usize = 1_024;
+/// Resources of the host's behind one handle of the guest's, at most: a pollable has two.
+const RESOURCES_FOR_EACH: usize = 4;
 
 /// A guest wanted more of the host than one of its limits allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -145,7 +145,7 @@ pub(super) fn limit(store: &mut Store<State>, limits: &Limits) -> wasmtime::Resu
     store.set_fuel(limits.fuel)?;
     store.fuel_async_yield_interval(Some(YIELD_INTERVAL))?;
     store.set_hostcall_fuel(result_bytes(limits));
-    store.set_max_component_handles(limits.handles.saturating_add(LENT));
+    store.set_max_component_handles(limits.handles);
     store.call_hook_async(Toll);
     Ok(())
 }
@@ -154,10 +154,10 @@ fn result_bytes(limits: &Limits) -> usize {
     limits.output_bytes.saturating_add(RESULT_SLACK)
 }
 
-/// Where the host's resources of a run are. Each takes a handle of the guest's.
+/// Where the host's resources of a run are. The guest's handles run out before it is full.
 pub(super) fn table(limits: &Limits) -> ResourceTable {
     let mut table = ResourceTable::new();
-    table.set_max_capacity(limits.handles);
+    table.set_max_capacity(limits.handles.saturating_mul(RESOURCES_FOR_EACH));
     table
 }
 

@@ -10,6 +10,10 @@ const EVENT_INTERVAL: u32 = 8;
 /// Guests' turns between two looks for a run that is new.
 const NEW_RUN_INTERVAL: u32 = 2;
 
+/// How much less guests' threads are worth to the kernel than the host's.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 5;
+
 /// A runtime with a thread for each core. Guests take turns on it: each runs for
 /// [`YIELD_INTERVAL`](super::meter::YIELD_INTERVAL) at the most, and goes to the end of the queue.
 pub(super) struct Threads {
@@ -21,6 +25,7 @@ impl Threads {
     pub(super) fn start() -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .thread_name("guest")
+            .on_thread_start(step_back)
             .enable_all()
             .event_interval(EVENT_INTERVAL)
             .global_queue_interval(NEW_RUN_INTERVAL)
@@ -33,6 +38,15 @@ impl Threads {
 
     pub(super) fn handle(&self) -> &Handle {
         &self.handle
+    }
+}
+
+/// On a machine that is busy, the bus comes before guests. Linux has a nice value for each thread;
+/// elsewhere it is the whole process's, and stays as it is.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!("guests' threads have the usual priority: {error}");
     }
 }
 

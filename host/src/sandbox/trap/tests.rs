@@ -169,7 +169,7 @@ async fn every_broken_result_has_its_class() {
         ("not-unicode", ErrorType::ContractViolation, "not Unicode"),
         ("far-away", ErrorType::ContractViolation, "out of bounds"),
         ("nowhere", ErrorType::ContractViolation, "out of bounds"),
-        ("long", ErrorType::OutputLimit, "bytes to the host at once"),
+        ("long", ErrorType::OutputLimit, "its result has more than"),
     ] {
         let failure = call::<(String,)>(name).await;
         assert_eq!(failure.error_type, kind, "{name}: {failure}");
