@@ -94,6 +94,13 @@ async fn what_is_asked_for_and_not_allowed_refuses_the_plugin_and_each_is_named(
     assert_eq!(row("env LOG_LEVEL")["state"], "granted");
     assert_eq!(row("directory /cache")["state"], "missing");
     assert_eq!(told["refusals"].as_array().map(Vec::len), Some(1));
+
+    // Every reason at once.
+    site.write(&format!("plugins/{AGENT}/{AGENT}.wasm"), "no component");
+    let told = site.hothouse(&["plugin", "inspect", AGENT]).await.exits(1);
+    for part in ["secret API_TOKEN", "not a WebAssembly component"] {
+        assert!(told.stderr.contains(part), "{part}: {told:#?}");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{Manifest, PluginError, SignatureFile, SignaturePolicy, Signed, Statement};
@@ -78,32 +79,19 @@ pub fn examine(
     signatures: &SignaturePolicy,
     sandbox: &Sandbox,
 ) -> Result<Examined, PluginError> {
-    let (manifest, text) = Manifest::load_with_text(&plugin.path)?;
-    // What the manifest asks for within the maximum; the operator's word goes over both.
-    let limits = usual
-        .with(&manifest.limits)
-        .at_most(most)
-        .with(&plugin.limits);
+    let Files {
+        manifest,
+        limits,
+        path,
+        component,
+    } = files(plugin, usual, most, signatures)?;
     let mut refusals = Vec::new();
     let missing = manifest.needs.missing(&plugin.allow);
     if !missing.is_empty() {
         let name = manifest.name.clone();
         refusals.push(PluginError::NotAllowed { name, missing });
     }
-    let path = manifest.component_path(&plugin.path);
-    let signed = read(&path, limits.component_bytes)?.and_then(|bytes| {
-        let statement = Statement::of(&bytes, text.as_bytes());
-        let signed = SignatureFile::read(&plugin.path)
-            .and_then(|file| signatures.judge(&statement, file.as_deref()));
-        match signed {
-            Ok(signed) => Ok((signed, bytes)),
-            Err(reason) => Err(PluginError::Signature {
-                name: manifest.name.clone(),
-                reason,
-            }),
-        }
-    });
-    let (signed, (inspection, component)) = match signed {
+    let (signed, (inspection, component)) = match component {
         Ok((signed, bytes)) => (
             Some(signed),
             judge(&bytes, &manifest, &limits, path, &mut refusals, sandbox),
@@ -119,6 +107,68 @@ pub fn examine(
         signed,
         inspection,
         refusals,
+        component,
+    })
+}
+
+/// A manifest and its component.
+struct Files {
+    manifest: Manifest,
+    limits: Limits,
+    path: PathBuf,
+    /// Who signed it and its bytes, or why it is refused unseen.
+    component: Result<(Signed, Vec<u8>), PluginError>,
+}
+
+/// Reads the files of one version: a deploy may exchange the directory meanwhile.
+fn files(
+    plugin: &PluginConfig,
+    usual: Limits,
+    most: &Limits,
+    signatures: &SignaturePolicy,
+) -> Result<Files, PluginError> {
+    let directory = || {
+        let found = plugin.path.metadata().ok()?;
+        Some((found.dev(), found.ino()))
+    };
+    loop {
+        let before = directory();
+        let files = read_files(plugin, usual, most, signatures);
+        if directory() == before {
+            return files;
+        }
+    }
+}
+
+fn read_files(
+    plugin: &PluginConfig,
+    usual: Limits,
+    most: &Limits,
+    signatures: &SignaturePolicy,
+) -> Result<Files, PluginError> {
+    let (manifest, text) = Manifest::load_with_text(&plugin.path)?;
+    // What the manifest asks for within the maximum; the operator's word goes over both.
+    let limits = usual
+        .with(&manifest.limits)
+        .at_most(most)
+        .with(&plugin.limits);
+    let path = manifest.component_path(&plugin.path);
+    let component = read(&path, limits.component_bytes)?.and_then(|bytes| {
+        let statement = Statement::of(&bytes, text.as_bytes());
+        let signed = SignatureFile::read(&plugin.path)
+            .and_then(|file| signatures.judge(&statement, file.as_deref()));
+        match signed {
+            Ok(signed) => Ok((signed, bytes)),
+            Err(reason) => Err(PluginError::Signature {
+                name: manifest.name.clone(),
+                reason,
+            }),
+        }
+    });
+    Ok(Files {
+        manifest,
+        limits,
+        path,
         component,
     })
 }

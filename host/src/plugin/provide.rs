@@ -208,6 +208,29 @@ mod tests {
     }
 
     #[test]
+    fn variables_of_the_host_are_read_by_their_names_and_one_that_is_not_there_is_named() {
+        let (here, absent) = (name("PATH"), name("HOTHOUSE_NO_SUCH_VARIABLE"));
+        let allowed = Allowed {
+            env: BTreeMap::from([
+                (here.clone(), Variable::OfTheHost),
+                (absent.clone(), Variable::OfTheHost),
+            ]),
+            secrets: BTreeMap::from([(name("TOKEN"), SecretSource::Env(here.clone()))]),
+            ..Allowed::default()
+        };
+        let needs = BTreeSet::from([Grant::Env(here), Grant::Secret(name("TOKEN"))]);
+        let grants = provide(&Needs(needs), &allowed).expect("both are there");
+        let value = Secret::new(std::env::var("PATH").expect("every process has one"));
+        let expected = ["PATH", "TOKEN"].map(|name| (name.to_owned(), value.clone()));
+        assert!(grants.environment == expected);
+
+        let needs = Needs(BTreeSet::from([Grant::Env(absent)]));
+        let missing = provide(&needs, &allowed).expect_err("it is not there");
+        let text = missing[0].to_string();
+        assert!(text.starts_with("env HOTHOUSE_NO_SUCH_VARIABLE"), "{text}");
+    }
+
+    #[test]
     fn what_is_allowed_and_not_asked_for_is_not_provided_nor_the_reverse() {
         let allowed = Allowed {
             env: BTreeMap::from([(name("A"), Variable::Value("1".into()))]),

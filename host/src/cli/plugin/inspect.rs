@@ -90,10 +90,6 @@ fn look(found: Found, sandbox: &Sandbox) -> anyhow::Result<Answer> {
                 configured,
             } = *plugin;
             let mut examined = gate::examine(&config, limits, &limits_max, &signatures, sandbox)?;
-            let Some(inspection) = examined.inspection else {
-                // Its component is none, or not one to look at: there is nothing to show but why.
-                bail!(examined.refusals.remove(0));
-            };
             if !configured {
                 // Nobody has been asked yet.
                 let is_held = |refusal: &PluginError| match refusal {
@@ -107,6 +103,11 @@ fn look(found: Found, sandbox: &Sandbox) -> anyhow::Result<Answer> {
                 };
                 examined.refusals.retain(is_held);
             }
+            let refusals: Vec<String> = examined.refusals.iter().map(ToString::to_string).collect();
+            let Some(inspection) = examined.inspection else {
+                // Its component is none, or not one to look at: there is nothing to show but why.
+                bail!(refusals.join("; "));
+            };
             let manifest = examined.manifest;
             Ok(Answer {
                 path: manifest.component_path(&config.path),
@@ -116,7 +117,7 @@ fn look(found: Found, sandbox: &Sandbox) -> anyhow::Result<Answer> {
                 description: Some(manifest.description),
                 manifest_world: Some(manifest.world.to_string()),
                 signed: examined.signed,
-                refusals: examined.refusals.iter().map(ToString::to_string).collect(),
+                refusals,
                 inspection,
             })
         }
