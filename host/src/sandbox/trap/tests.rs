@@ -169,7 +169,7 @@ async fn every_broken_result_has_its_class() {
         ("not-unicode", ErrorType::ContractViolation, "not Unicode"),
         ("far-away", ErrorType::ContractViolation, "out of bounds"),
         ("nowhere", ErrorType::ContractViolation, "out of bounds"),
-        ("long", ErrorType::OutputLimit, "bytes to the host at once"),
+        ("long", ErrorType::OutputLimit, "its result has more than"),
     ] {
         let failure = call::<(String,)>(name).await;
         assert_eq!(failure.error_type, kind, "{name}: {failure}");
@@ -220,6 +220,11 @@ fn errors_of_a_type_are_classified_by_it() {
             "exited with code 3",
         ),
         (Error::new(full), ErrorType::MemoryLimit, "256 handles"),
+        (
+            Error::new(Exceeded::RandomBytes(7)),
+            ErrorType::OutputLimit,
+            "7 random bytes",
+        ),
         (Error::new(gone), ErrorType::Trap, "its handles"),
         (
             Error::new(not_utf8),
