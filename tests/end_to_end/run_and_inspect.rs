@@ -1,5 +1,7 @@
 //! One event through one plugin, and what a component is: the verbs of a plugin's author.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::json;
 
 use crate::event::{id_of, started};
@@ -124,12 +126,16 @@ async fn run_writes_a_core_dump_of_a_guest_that_traps_and_a_profile_with_the_hot
     }
     site.write("event.json", started(AGENT, json!({})).to_string());
     let event = ["--event", "event.json", "--json"];
+    // What was there, others could read.
+    site.write("core.wasm", "");
     let core = ["--coredump", "core.wasm"];
     let args = [&["run", "plugins/panics"], &event[..], &core].concat();
     let failed = site.hothouse(&args).await.exits(1).json();
     assert!(!failed["frames"].as_array().expect("a list").is_empty());
     let dump = std::fs::read(site.folder().join("core.wasm")).expect("the dump");
     assert!(dump.starts_with(b"\0asm"));
+    let about = std::fs::metadata(site.folder().join("core.wasm")).expect("the dump");
+    assert_eq!(about.permissions().mode() & 0o777, 0o600);
     assert_eq!(failed["coredump"]["bytes"], dump.len());
     assert!(failed.get("profile").is_none(), "{failed:#}");
 

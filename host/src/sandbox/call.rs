@@ -129,8 +129,8 @@ impl Loaded {
 
     /// Runs it once, in a fresh instance, within its limits.
     ///
-    /// The caller holds a slot ([`Sandbox::slot`]). Dropping the future ends the run at its
-    /// next yield, within some 100,000 instructions.
+    /// The caller holds a slot ([`Sandbox::slot`](super::Sandbox::slot)). Dropping the future ends
+    /// the run at its next yield, within some 100,000 instructions.
     pub async fn call(&self, call: Call<'_>) -> Run {
         let started = Instant::now();
         let mut store = match self.store(&call) {

@@ -21,7 +21,7 @@ use super::{State, frames};
 /// What is recorded of the runs of a sandbox. Nothing by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Instruments {
-    /// A core dump of each run that traps, as large as the memory that it held.
+    /// A core dump of each run that traps, at most as large as the memory that it held.
     pub coredump: bool,
     /// A profile of each run. Its code is compiled with twice the checks, and runs at half the
     /// speed where it computes most.

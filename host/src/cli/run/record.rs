@@ -1,8 +1,8 @@
 //! What `hothouse run` writes down of a run beside its outcome.
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,6 +11,9 @@ use serde::Serialize;
 use super::Args;
 use crate::cli::output::grouped;
 use crate::sandbox::{Recorded, Share};
+
+/// Its owner alone reads and writes it.
+const MODE: u32 = 0o600;
 
 /// Functions that the answer names.
 const HOTTEST: usize = 5;
@@ -71,10 +74,14 @@ pub(super) fn write(recorded: Recorded, args: &Args) -> anyhow::Result<Records> 
 /// For its owner's eyes: a core dump has all that the guest was given.
 fn create(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut options = OpenOptions::new();
-    let options = options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes));
+    let options = options.write(true).create(true).truncate(true).mode(MODE);
+    let written = options.open(path).and_then(|mut file| {
+        // A file that was there has its old mode; a pipe or a terminal keeps it.
+        if file.metadata()?.is_file() {
+            file.set_permissions(Permissions::from_mode(MODE))?;
+        }
+        file.write_all(bytes)
+    });
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 

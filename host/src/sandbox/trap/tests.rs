@@ -220,6 +220,11 @@ fn errors_of_a_type_are_classified_by_it() {
             "exited with code 3",
         ),
         (Error::new(full), ErrorType::MemoryLimit, "256 handles"),
+        (
+            Error::new(Exceeded::RandomBytes(7)),
+            ErrorType::OutputLimit,
+            "7 random bytes",
+        ),
         (Error::new(gone), ErrorType::Trap, "its handles"),
         (
             Error::new(not_utf8),
