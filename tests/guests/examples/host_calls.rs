@@ -27,12 +27,16 @@ mod wasi {
             package wasi:random@0.2.6 {
                 interface random {
                     get-random-bytes: func(len: u64) -> list<u8>;
+                    get-random-u64: func() -> u64;
                 }
             }
 
             package wasi:io@0.2.6 {
                 interface poll {
-                    resource pollable;
+                    resource pollable {
+                        ready: func() -> bool;
+                        block: func();
+                    }
                     poll: func(in: list<borrow<pollable>>) -> list<u32>;
                 }
             }
@@ -40,7 +44,12 @@ mod wasi {
             package wasi:clocks@0.2.6 {
                 interface monotonic-clock {
                     use wasi:io/poll@0.2.6.{pollable};
-                    subscribe-duration: func(when: u64) -> pollable;
+                    type instant = u64;
+                    type duration = u64;
+                    now: func() -> instant;
+                    resolution: func() -> duration;
+                    subscribe-instant: func(when: instant) -> pollable;
+                    subscribe-duration: func(when: duration) -> pollable;
                 }
             }
         ",
