@@ -100,7 +100,7 @@ async fn after_each_attack_memory_is_back_every_slot_is_free_and_the_next_run_is
         let begun = std::time::Instant::now();
         repeat(&sandbox, &attacker, &attack, REPETITIONS).await;
         let growth = resident().saturating_sub(before);
-        println!(
+        eprintln!(
             "{:>8} {:>8?} {}",
             growth,
             begun.elapsed() / REPETITIONS,

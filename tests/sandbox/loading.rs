@@ -104,7 +104,6 @@ fn types_without_end_are_refused() {
     ] {
         let refused = sandbox().load(&bytes, World::Agent);
         let error = refused.expect_err(what);
-        println!("{what}: {error:?}");
         assert_eq!(error.error_type(), ErrorType::PluginUnavailable, "{what}");
     }
 }
