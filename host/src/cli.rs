@@ -25,7 +25,7 @@ mod when;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use anyhow::bail;
 use clap::{Parser, Subcommand};
@@ -33,6 +33,7 @@ use clap::{Parser, Subcommand};
 use crate::bus::{self, Bus, BusError, BusUrl};
 use crate::config::{Config, ConfigError};
 use crate::plugin::ManifestError;
+use crate::sandbox::WASMTIME_VERSION;
 use crate::{RunError, consumer_name};
 
 use self::output::Output;
@@ -49,9 +50,15 @@ Environment:
   HOTHOUSE_CONFIG, HOTHOUSE_BUS  as --config and --bus
   HOTHOUSE_LOG                   what is logged, for example `debug` or `hothouse=info,guest=off`";
 
+/// What runs guests is named too: its security releases are announced by its version.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let ours = env!("CARGO_PKG_VERSION");
+    format!("{ours} (wasmtime {WASMTIME_VERSION})")
+});
+
 /// Runs agent handlers that nobody has to trust, each event in a fresh WebAssembly sandbox.
 #[derive(Debug, Parser)]
-#[command(name = "hothouse", version, after_help = EXIT_CODES)]
+#[command(name = "hothouse", version = VERSION.as_str(), after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,

@@ -43,6 +43,9 @@ pub use self::limits::{Limits, LimitsPatch};
 use self::threads::Threads;
 pub use self::world::World;
 
+/// The exact version of Wasmtime that is in this build.
+pub use hothouse_artifact::WASMTIME as WASMTIME_VERSION;
+
 /// Where a granted repository is mounted.
 pub const REPOSITORY_PATH: &str = "/repo";
 

@@ -225,6 +225,13 @@ async fn every_verb_has_help_with_examples() {
 }
 
 #[tokio::test]
+async fn the_version_names_the_wasmtime_that_runs_guests() {
+    let answer = run(&root(), &["--version"], b"").await.exits(0);
+    let shown = format!("(wasmtime {})", hothouse::sandbox::WASMTIME_VERSION);
+    assert!(answer.stdout.contains(&shown), "{answer:?}");
+}
+
+#[tokio::test]
 async fn every_error_type_is_explained() {
     let folder = root();
     let list = run(&folder, &["explain", "--json"], b"").await.exits(0);

@@ -1,9 +1,9 @@
-//! `plugin.toml` and `hothouse.toml`: read, or refused with where and why.
+//! `plugin.toml`, `plugin.sig` and `hothouse.toml`: read, or refused with where and why.
 
 use std::path::{Component, Path};
 
 use hothouse::config::{Config, Problem};
-use hothouse::plugin::Manifest;
+use hothouse::plugin::{Manifest, SignatureFile};
 use hothouse::sandbox::World;
 
 pub(crate) fn holds(bytes: &[u8]) {
@@ -11,6 +11,13 @@ pub(crate) fn holds(bytes: &[u8]) {
     match Manifest::parse(&text) {
         Ok(manifest) => can_be_used(&manifest),
         Err(problems) => say_where_and_why(&problems),
+    }
+    match SignatureFile::parse(bytes) {
+        Ok(signature) => {
+            let again = SignatureFile::parse(signature.text().as_bytes());
+            assert_eq!(again.expect("what we write"), signature);
+        }
+        Err(refused) => assert!(!refused.to_string().is_empty()),
     }
     match Config::parse(&text, Path::new("/etc/hothouse"), None) {
         Ok(config) => {
