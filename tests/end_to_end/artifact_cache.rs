@@ -99,7 +99,9 @@ async fn processes_that_begin_at_once_share_a_cache() {
     let inspect = || site.hothouse(&INSPECT);
     let answers = tokio::join!(inspect(), inspect(), inspect(), inspect());
     for answer in <[Answer; 4]>::from(answers) {
-        assert_eq!(answer.exits(0).stderr, "");
+        // That the compile takes long may be said.
+        let said = answer.exits(0).stderr;
+        assert!(!said.contains("WARN"), "{said}");
     }
     artifact(&site);
     is_used_without_a_compiler(&site).await;
