@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::{Manifest, PluginError, SignatureFile, SignaturePolicy, Signed, Statement};
+use super::{Manifest, PluginError, SignatureFile, SignaturePolicy, Signed, Statement, provide};
 use crate::config::PluginConfig;
 use crate::sandbox::{Candidate, Inspection, Limits, LoadError, Loaded, Sandbox};
 
@@ -91,6 +91,13 @@ pub fn examine(
         refusals.push(PluginError::NotAllowed { name, missing });
     }
     let path = manifest.component_path(&plugin.path);
+    let outbound = provide::outbound(&manifest.needs, &plugin.allow);
+    let candidate = |bytes| Candidate {
+        name: &manifest.name,
+        bytes,
+        limits: &limits,
+        outbound: &outbound,
+    };
     let signed = read(&path, limits.component_bytes)?.and_then(|bytes| {
         let statement = Statement::of(&bytes, text.as_bytes());
         let signed = SignatureFile::read(&plugin.path)
@@ -106,7 +113,7 @@ pub fn examine(
     let (signed, (inspection, component)) = match signed {
         Ok((signed, bytes)) => (
             Some(signed),
-            judge(&bytes, &manifest, &limits, path, &mut refusals, sandbox),
+            judge(candidate(&bytes), &manifest, path, &mut refusals, sandbox),
         ),
         Err(refusal) => {
             refusals.push(refusal);
@@ -124,18 +131,12 @@ pub fn examine(
 }
 
 fn judge(
-    bytes: &[u8],
+    candidate: Candidate<'_>,
     manifest: &Manifest,
-    limits: &Limits,
     path: PathBuf,
     refusals: &mut Vec<PluginError>,
     sandbox: &Sandbox,
 ) -> (Option<Inspection>, Option<Loaded>) {
-    let candidate = Candidate {
-        name: &manifest.name,
-        bytes,
-        limits,
-    };
     match sandbox.load_candidate(&candidate, manifest.world) {
         Ok(component) => (Some(component.inspection().clone()), Some(component)),
         Err(reason) => {
