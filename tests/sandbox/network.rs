@@ -11,11 +11,11 @@ use hothouse::failure::{ErrorType, Failure};
 use hothouse::sandbox::{Candidate, Grants, LimitsPatch, Loaded, Outbound, Reply, Run, World};
 use serde_json::{Value, json};
 
-use self::server::{Server, answer};
 pub(crate) use self::limits::{
     a_run_that_leaves_its_requests_behind_leaves_no_connection,
     the_connections_of_a_run_are_few_at_a_time_and_end_with_it,
 };
+use self::server::{Server, answer};
 use super::guest::{Setup, component};
 use super::{call, sandbox};
 

@@ -198,7 +198,7 @@ pub(crate) async fn the_connections_of_a_run_are_few_at_a_time_and_end_with_it()
     let authority = format!("127.0.0.1:{}", server.port());
     let input = json!({"authority": authority, "requests": 20});
     let limits = LimitsPatch {
-        timeout_ms: Some(1_000),
+        timeout_ms: Some(3_000),
         ..usual()
     };
     let (run, ()) = tokio::join!(run(&holder, granted, limits, input), server.until_open(8));

@@ -149,7 +149,10 @@ pub(super) fn repeat(
         Box::pin(async move {
             let mut sent = stream.write_all(first.as_bytes()).await;
             while sent.is_ok() {
-                tokio::time::sleep(pause).await;
+                match pause.is_zero() {
+                    true => tokio::task::yield_now().await,
+                    false => tokio::time::sleep(pause).await,
+                }
                 sent = stream.write_all(again).await;
             }
         })

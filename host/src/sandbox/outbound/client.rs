@@ -16,6 +16,7 @@ use wasmtime_wasi_http::{
 use super::exchange::{Connection, Exchange, Times};
 use super::resolve::{Permitted, resolve};
 use super::{Denied, Origin, Outbound};
+use crate::failure::clean;
 use crate::sandbox::{Limits, State};
 
 /// Interfaces of the WASI that is linked; guests of any other 0.2 find them too.
@@ -27,6 +28,9 @@ const MAX_OPEN: usize = 8;
 
 /// Header fields of one resource as the host holds them, in bytes.
 pub(in crate::sandbox) const MAX_FIELDS: usize = 64 * 1024;
+
+/// How much of what is no origin stands in a message, in bytes.
+const MAX_ASKED: usize = 256;
 
 /// Bytes of a request's body that are taken at a time.
 const CHUNK: usize = 64 * 1024;
@@ -148,7 +152,10 @@ fn origin(state: &State, request: &Resource<HostOutgoingRequest>) -> wasmtime::R
     let asked = format!("{scheme}://{}", request.authority.as_deref().unwrap_or(""));
     match asked.parse() {
         Ok(origin) => Ok(state.http.outbound.granted(origin)?),
-        Err(reason) => Err(Denied::NoOrigin { asked, reason }.into()),
+        Err(reason) => {
+            let asked = clean(&asked, MAX_ASKED);
+            Err(Denied::NoOrigin { asked, reason }.into())
+        }
     }
 }
 

@@ -29,6 +29,9 @@ use super::wire::{Bounded, TooLarge};
 const MAX_HEAD: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
 
+/// No request takes longer, whatever the operator allows.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What keeps the connection going until the response is read.
 pub(super) type Connection = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
@@ -54,6 +57,7 @@ pub(super) struct Times {
 impl Times {
     pub(super) fn starting_now(timeout: Duration, asked: Option<RequestOptions>) -> Self {
         let asked = asked.unwrap_or_default();
+        let timeout = timeout.min(LONGEST);
         let now = Instant::now();
         let deadline = now + timeout;
         Self {
