@@ -15,6 +15,7 @@ mod journal;
 mod limits;
 mod meter;
 mod operators;
+mod outbound;
 mod threads;
 mod trap;
 mod world;
@@ -40,6 +41,7 @@ pub use self::compile::{
 pub use self::grants::{Access, Grants, Mount, Secret};
 pub use self::instruments::{Instruments, Profile, Recorded, Share};
 pub use self::limits::{Limits, LimitsPatch};
+pub use self::outbound::{Origin, OriginError, Outbound};
 use self::threads::Threads;
 pub use self::world::World;
 
@@ -265,7 +267,7 @@ impl Sandbox {
         let (imports, exports) = engine::names(&self.engine, &component);
         let ungranted = imports
             .iter()
-            .filter(|name| !engine::is_granted(name))
+            .filter(|name| !engine::is_granted(name, candidate.outbound))
             .cloned()
             .collect();
         let inspection = Inspection {

@@ -62,6 +62,7 @@ mod login;
 mod no_route;
 mod order;
 mod outage;
+mod outgoing;
 mod quiet;
 mod refusal;
 mod replays;

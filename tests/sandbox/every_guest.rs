@@ -8,7 +8,7 @@ use serde_json::json;
 use super::guest::{Setup, given, limited};
 use super::hostile::attack;
 use super::table::{attempt, guest_table, memory, timeout_ms, usual};
-use super::{fairness, files, hostile, instruments, isolation, limits, loading, simple};
+use super::{fairness, files, hostile, instruments, isolation, limits, loading, network, simple};
 
 macro_rules! tests {
     ($( $guest:ident {

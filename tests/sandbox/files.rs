@@ -236,6 +236,7 @@ pub(super) async fn what_is_granted_to_write_is_written_and_variables_are_those_
             access: Access::Write,
         }],
         environment: vec![("TOKEN".to_owned(), Secret::new("abc".to_owned()))],
+        ..Grants::default()
     };
     let setup = Setup {
         input_data: json!({"show": ["TOKEN", "PATH"], "append": ["/cache/new", "hello"],

@@ -11,6 +11,7 @@ mod instruments;
 mod isolation;
 mod limits;
 mod loading;
+mod network;
 mod settings;
 mod simple;
 mod table;

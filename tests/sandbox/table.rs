@@ -99,6 +99,10 @@ macro_rules! guest_table {
                 memories_that_are_too_large_together_are_a_memory_limit:
                     Agent(usual()) => MemoryLimit, "67108864 bytes of memory";
             }
+            HoldsRequests {
+                [network::the_connections_of_a_run_are_few_at_a_time_and_end_with_it];
+                [network::a_run_that_leaves_its_requests_behind_leaves_no_connection];
+            }
             HostCalls {
                 [limits::what_a_call_passes_and_what_all_of_them_pass_is_bounded];
                 [limits::random_bytes_are_bounded_in_one_call_and_in_all];
@@ -207,6 +211,10 @@ macro_rules! guest_table {
             ScansForSecrets {
                 [isolation::no_run_sees_a_byte_of_an_earlier_one];
                 [isolation::a_secret_that_is_there_is_found];
+            }
+            SendsRequest {
+                [network::a_request_to_a_granted_origin_is_answered];
+                [network::a_component_that_imports_http_is_refused_where_it_has_no_origins];
             }
             SleepForever {
                 a_sleep_without_end_is_a_timeout: Agent(timeout_ms(200)) => Timeout, "200ms";

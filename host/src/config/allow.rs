@@ -57,7 +57,6 @@ pub(super) fn allow(section: &mut Section<'_>, folder: &Path) -> Allowed {
         directories,
         env,
         secrets,
-        // Plain text here: an origin is checked where requests are made.
         allowed_outbound_hosts: section.get("allowed_outbound_hosts").unwrap_or_default(),
         allowed_private_networks: networks(section),
     }

@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Manifest, PluginError, SignatureFile, SignaturePolicy, Signed, Statement};
+use super::{Manifest, PluginError, SignatureFile, SignaturePolicy, Signed, Statement, provide};
 use crate::config::PluginConfig;
 use crate::sandbox::{Candidate, Inspection, Limits, LoadError, Loaded, Sandbox};
 
@@ -91,10 +91,17 @@ pub fn examine(
         let name = manifest.name.clone();
         refusals.push(PluginError::NotAllowed { name, missing });
     }
+    let outbound = provide::outbound(&manifest.needs, &plugin.allow);
+    let candidate = |bytes| Candidate {
+        name: &manifest.name,
+        bytes,
+        limits: &limits,
+        outbound: &outbound,
+    };
     let (signed, (inspection, component)) = match component {
         Ok((signed, bytes)) => (
             Some(signed),
-            judge(&bytes, &manifest, &limits, path, &mut refusals, sandbox),
+            judge(candidate(&bytes), &manifest, path, &mut refusals, sandbox),
         ),
         Err(refusal) => {
             refusals.push(refusal);
@@ -174,18 +181,12 @@ fn read_files(
 }
 
 fn judge(
-    bytes: &[u8],
+    candidate: Candidate<'_>,
     manifest: &Manifest,
-    limits: &Limits,
     path: PathBuf,
     refusals: &mut Vec<PluginError>,
     sandbox: &Sandbox,
 ) -> (Option<Inspection>, Option<Loaded>) {
-    let candidate = Candidate {
-        name: &manifest.name,
-        bytes,
-        limits,
-    };
     match sandbox.load_candidate(&candidate, manifest.world) {
         Ok(component) => (Some(component.inspection().clone()), Some(component)),
         Err(reason) => {

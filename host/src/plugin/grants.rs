@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::names::{MountPoint, VariableName};
-use crate::sandbox::{Access, Secret};
+use crate::sandbox::{Access, Origin, Secret};
 
 /// One thing that a plugin may have beside its event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ pub enum Grant {
     /// An environment variable whose value is shown nowhere.
     Secret(VariableName),
     /// HTTP to one origin.
-    OutboundHost(String),
+    OutboundHost(Origin),
 }
 
 impl Grant {
@@ -158,9 +158,8 @@ pub struct Allowed {
     pub env: BTreeMap<VariableName, Variable>,
     /// Secrets.
     pub secrets: BTreeMap<VariableName, SecretSource>,
-    /// Origins, `https://api.example.com:443`, compared as text: what becomes an outgoing
-    /// request is checked where requests are made.
-    pub allowed_outbound_hosts: BTreeSet<String>,
+    /// Origins that requests may go to.
+    pub allowed_outbound_hosts: BTreeSet<Origin>,
     /// Private networks that outgoing requests may reach.
     pub allowed_private_networks: Vec<IpNet>,
 }
@@ -234,11 +233,9 @@ mod tests {
             .prop_map(|name| name.to_owned().try_into().expect("a name"))
     }
 
-    fn origin() -> impl Strategy<Value = String> {
-        prop_oneof![
-            Just("https://a.example:443".to_owned()),
-            Just("http://a.example:80".to_owned())
-        ]
+    fn origin() -> impl Strategy<Value = Origin> {
+        prop_oneof![Just("https://a.example:443"), Just("http://a.example:80")]
+            .prop_map(|text| text.parse().expect("an origin"))
     }
 
     fn needs() -> impl Strategy<Value = Needs> {

@@ -9,7 +9,7 @@ use super::grants::{Grant, Needs};
 use super::names::{MountPoint, VariableName, overlap};
 use crate::config::{self, Problem, Section};
 use crate::event::EventType;
-use crate::sandbox::{Access, LimitsPatch, World};
+use crate::sandbox::{Access, LimitsPatch, Origin, World};
 
 /// A checked manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,8 +138,7 @@ fn needs(section: &mut Section<'_>) -> Needs {
     let directories: BTreeMap<MountPoint, Access> = section.get("directories").unwrap_or_default();
     let env: BTreeSet<VariableName> = section.get("env").unwrap_or_default();
     let secrets: BTreeSet<VariableName> = section.get("secrets").unwrap_or_default();
-    // Plain text here: an origin is checked where requests are made.
-    let origins: BTreeSet<String> = section.get("allowed_outbound_hosts").unwrap_or_default();
+    let origins: BTreeSet<Origin> = section.get("allowed_outbound_hosts").unwrap_or_default();
     if let Some((outer, inner)) = overlap(&directories.keys().cloned().collect()) {
         section.problem("directories", format!("{inner} is in {outer}"));
     }

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::grants::{Allowed, Grant, Needs, SecretSource, Variable};
 use super::names::{MountPoint, VariableName};
-use crate::sandbox::{Grants, Mount, Secret};
+use crate::sandbox::{Grants, Mount, Outbound, Secret};
 
 /// Longest secret, in bytes.
 const MAX_SECRET: u64 = 64 * 1024;
@@ -53,7 +54,10 @@ pub enum Unprovided {
 /// # Errors
 /// Everything that cannot be had.
 pub(super) fn provide(needs: &Needs, allowed: &Allowed) -> Result<Grants, Vec<Unprovided>> {
-    let mut grants = Grants::default();
+    let mut grants = Grants {
+        outbound: Arc::new(outbound(needs, allowed)),
+        ..Grants::default()
+    };
     let mut missing = Vec::new();
     for grant in &needs.0 {
         let variable = match grant {
@@ -86,6 +90,20 @@ pub(super) fn provide(needs: &Needs, allowed: &Allowed) -> Result<Grants, Vec<Un
     match missing.is_empty() {
         true => Ok(grants),
         false => Err(missing),
+    }
+}
+
+/// Where every run of a plugin may send requests to: the origins that it asks for and that are
+/// allowed.
+pub(super) fn outbound(needs: &Needs, allowed: &Allowed) -> Outbound {
+    let asked = needs.0.iter().filter_map(|grant| match grant {
+        Grant::OutboundHost(origin) => Some(origin),
+        Grant::Repository(_) | Grant::Directory(..) | Grant::Env(_) | Grant::Secret(_) => None,
+    });
+    let granted = asked.filter(|origin| allowed.allowed_outbound_hosts.contains(origin));
+    Outbound {
+        origins: granted.cloned().collect(),
+        networks: allowed.allowed_private_networks.clone(),
     }
 }
 

@@ -14,6 +14,7 @@ use super::instruments::{self, Instruments, Profiler, Recorded, Ticker};
 use super::journal::Journal;
 use super::limits::Limiter;
 use super::meter::{self, Meter, Metered};
+use super::outbound;
 use super::{Grants, Inspection, Limits, World, convert, engine, trap};
 use crate::event::{DetectedStack, Event, EventType, TokenUsage};
 use crate::failure::{ErrorType, Failure};
@@ -251,6 +252,7 @@ pub(super) struct State {
     pub(super) journal: Journal,
     pub(super) meter: Meter,
     pub(super) profiler: Option<Profiler>,
+    pub(super) http: outbound::Client,
 }
 
 impl State {
@@ -260,6 +262,7 @@ impl State {
             wasi: engine::wasi(&journal, call.grants)?,
             table: meter::table(call.limits),
             limiter: Limiter::new(call.limits),
+            http: outbound::Client::new(&call.grants.outbound, call.limits),
             journal,
             meter: Meter::new(call.limits),
             profiler: None,

@@ -1,6 +1,11 @@
 //! A component that asks to be loaded.
 
-use super::{Limits, LoadError};
+use super::{Limits, LoadError, Outbound};
+
+static NOWHERE: Outbound = Outbound {
+    origins: Vec::new(),
+    networks: Vec::new(),
+};
 
 /// The bytes of a component and the limits within which it is compiled.
 #[derive(Debug, Clone, Copy)]
@@ -11,16 +16,19 @@ pub struct Candidate<'a> {
     pub bytes: &'a [u8],
     /// Its limits; those of runs do not count here.
     pub limits: &'a Limits,
+    /// Where it may send requests to: what it imports of HTTP is granted where that is anywhere.
+    pub outbound: &'a Outbound,
 }
 
 impl<'a> Candidate<'a> {
-    /// With the default limits.
+    /// With the default limits, and no origins.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self {
             name: "component",
             bytes,
             limits: &Limits::DEFAULT,
+            outbound: &NOWHERE,
         }
     }
 

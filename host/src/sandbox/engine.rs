@@ -22,7 +22,7 @@ use super::instruments::{Instruments, MAX_FRAMES};
 use super::journal::Journal;
 use super::limits::TABLE_ELEMENTS;
 use super::meter::HasMetered;
-use super::{Access, Grants, State, operators};
+use super::{Access, Grants, Outbound, State, operators, outbound};
 
 /// What one component may hold of the pool: its core instances with their memories and tables,
 /// and the bytes that Wasmtime keeps for each and for all. Rust components have three, one and
@@ -57,6 +57,9 @@ const GRANTED: [&str; 20] = [
     "wasi:filesystem/types",
     "wasi:random/",
 ];
+
+/// As [`GRANTED`], for plugins that have origins.
+const GRANTED_WITH_ORIGINS: [&str; 2] = ["wasi:http/types", "wasi:http/outgoing-handler"];
 
 pub(super) fn engine(slots: u32, instruments: Instruments) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::new();
@@ -125,17 +128,22 @@ pub(super) fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec
     (imports, exports)
 }
 
-pub(super) fn is_granted(import: &str) -> bool {
+pub(super) fn is_granted(import: &str, outbound: &Outbound) -> bool {
     let interface = import.split('@').next().unwrap_or(import);
+    let with_origins: &[&str] = match outbound.is_empty() {
+        true => &[],
+        false => &GRANTED_WITH_ORIGINS,
+    };
     GRANTED
         .iter()
+        .chain(with_origins)
         .any(|granted| match granted.strip_suffix('/') {
             Some(package) => interface.split('/').next() == Some(package),
             None => interface == *granted,
         })
 }
 
-/// Interface by interface, so that nothing comes along unasked: no sockets, no HTTP.
+/// Interface by interface, so that nothing comes along unasked: no sockets, no incoming HTTP.
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
     use wasmtime_wasi_io::bindings::wasi::io;
@@ -163,6 +171,7 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     random::random::add_to_linker::<State, HasMetered>(l, State::metered)?;
     random::insecure::add_to_linker::<State, HasMetered>(l, State::metered)?;
     random::insecure_seed::add_to_linker::<State, HasMetered>(l, State::metered)?;
+    outbound::link(l)?;
     Ok(linker)
 }
 

@@ -3,11 +3,12 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
-use super::REPOSITORY_PATH;
+use super::{Outbound, REPOSITORY_PATH};
 
 /// What a guest may do with a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -94,6 +95,8 @@ pub struct Grants {
     pub mounts: Vec<Mount>,
     /// Environment variables, secrets among them.
     pub environment: Vec<(String, Secret)>,
+    /// Where it may send requests to. Has an effect where the component was loaded with origins.
+    pub outbound: Arc<Outbound>,
 }
 
 impl Grants {

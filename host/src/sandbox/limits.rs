@@ -62,6 +62,12 @@ limits! {
     handles: usize = 256, at most 10_000;
     /// Random bytes.
     random_bytes: u64 = 1 << 20, at most 64 << 20;
+    /// Requests over HTTP.
+    http_requests: u32 = 32, at most 10_000;
+    /// The response to one request, head and body, in bytes.
+    http_response_bytes: u64 = 8 << 20, at most 256 << 20;
+    /// One request, from its lookup to the last byte of its response, in milliseconds.
+    http_timeout_ms: u64 = 10_000, at most 600_000;
     /// Runs of the plugin at a time, in one host.
     concurrent_runs: u32 = 16, at most 10_000;
     /// Size of the component, in bytes.
@@ -79,6 +85,12 @@ impl Limits {
     #[must_use]
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
+    }
+
+    /// [`Limits::http_timeout_ms`].
+    #[must_use]
+    pub fn http_timeout(&self) -> Duration {
+        Duration::from_millis(self.http_timeout_ms)
     }
 }
 

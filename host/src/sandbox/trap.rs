@@ -15,9 +15,11 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::error::OutOfMemory;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace, WasmtimeBug};
 use wasmtime_wasi::I32Exit;
+use wasmtime_wasi_http::FieldMapError;
 
 use super::limits::Denied;
 use super::meter::Exceeded;
+use super::outbound;
 use super::{Limits, State, frames};
 use crate::failure::{ErrorType, Failure};
 
@@ -56,6 +58,18 @@ fn class(error: &wasmtime::Error, state: &State, limits: &Limits, stack: &[Strin
             tail => format!("{message}: {tail}"),
         };
         return died(state, message + &at(stack));
+    }
+    if let Some(denied) = error.downcast_ref::<outbound::Denied>() {
+        return Failure::new(ErrorType::CapabilityDenied, denied.to_string());
+    }
+    if error.is::<FieldMapError>() {
+        return Failure::new(
+            ErrorType::OutputLimit,
+            format!(
+                "a request has more than {} bytes of header fields",
+                outbound::MAX_FIELDS
+            ),
+        );
     }
     if error.is::<PoolConcurrencyLimitError>() {
         return Failure::new(

@@ -73,6 +73,8 @@ mod analyzer;
 mod error;
 mod export;
 mod handler;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod log;
 mod metadata;
 pub mod testing;

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+
 use crate::plugin::{Allowed, Directory, MountPoint, SecretSource, Variable, VariableName};
-use crate::sandbox::{Access, Secret};
+use crate::sandbox::{Access, Origin, Secret};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct AllowArgs {
@@ -19,7 +21,11 @@ pub(super) struct AllowArgs {
     /// An origin that the plugin may send HTTP requests to, for example
     /// https://api.example.com:443.
     #[arg(long, value_name = "ORIGIN")]
-    allow_host: Vec<String>,
+    allow_host: Vec<Origin>,
+
+    /// A private network that origins may lie in, for example 127.0.0.0/8.
+    #[arg(long, value_name = "NETWORK")]
+    allow_network: Vec<IpNet>,
 
     /// Repository and mounts may be changed, where the plugin asks to.
     #[arg(long)]
@@ -59,6 +65,7 @@ impl AllowArgs {
         }
         let origins = self.allow_host.iter().cloned();
         allowed.allowed_outbound_hosts.extend(origins);
+        allowed.allowed_private_networks.extend(&self.allow_network);
     }
 }
 

@@ -1,0 +1,225 @@
+//! What one run has of HTTP, and what its guest is linked to.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource, ResourceTable};
+use wasmtime_wasi_http::p2::bindings::http::outgoing_handler::Host as _;
+use wasmtime_wasi_http::p2::bindings::http::types::{self, ErrorCode, IoError, Scheme};
+use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
+use wasmtime_wasi_http::{
+    Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
+};
+
+use super::exchange::{Connection, Exchange, Times};
+use super::resolve::{Permitted, resolve};
+use super::{Denied, Origin, Outbound};
+use crate::failure::clean;
+use crate::sandbox::{Limits, State};
+
+/// Interfaces of the WASI that is linked; guests of any other 0.2 find them too.
+const HANDLER: &str = "wasi:http/outgoing-handler@0.2.12";
+const TYPES: &str = "wasi:http/types@0.2.12";
+
+/// Connections of one run that are open at a time. Further requests wait for one to end.
+const MAX_OPEN: usize = 8;
+
+/// Header fields of one resource as the host holds them, in bytes.
+pub(in crate::sandbox) const MAX_FIELDS: usize = 64 * 1024;
+
+/// How much of what is no origin stands in a message, in bytes.
+const MAX_ASKED: usize = 256;
+
+/// Bytes of a request's body that are taken at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// The requests of one run.
+pub(in crate::sandbox) struct Client {
+    outbound: Arc<Outbound>,
+    limits: Limits,
+    left: u32,
+    open: Arc<Semaphore>,
+    fields: WasiHttpCtx,
+    hooks: Hooks,
+}
+
+impl Client {
+    pub(in crate::sandbox) fn new(outbound: &Arc<Outbound>, limits: &Limits) -> Self {
+        let mut fields = WasiHttpCtx::new();
+        fields.set_field_size_limit(MAX_FIELDS);
+        Self {
+            outbound: Arc::clone(outbound),
+            limits: *limits,
+            left: limits.http_requests,
+            open: Arc::new(Semaphore::new(MAX_OPEN)),
+            fields,
+            hooks: Hooks(None),
+        }
+    }
+
+    /// Whether one more request may be made.
+    fn count(&mut self) -> bool {
+        let left = self.left.checked_sub(1);
+        self.left = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+/// Interface by interface: nobody calls guests over HTTP.
+pub(in crate::sandbox) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let options = types::LinkOptions::default();
+    types::add_to_linker::<State, WasiHttp>(linker, &options, |state| {
+        let State { http, table, .. } = state;
+        view(&mut http.hooks, table, &mut http.fields)
+    })?;
+    linker.instance(HANDLER)?.func_wrap_async(
+        "handle",
+        |mut store: StoreContextMut<'_, State>, (request, options): (_, Option<_>)| {
+            Box::new(async move { Ok((handle(store.data_mut(), request, options).await?,)) })
+        },
+    )?;
+    // The library's looks for a type that it does not put there itself.
+    linker.allow_shadowing(true);
+    linker.instance(TYPES)?.func_wrap(
+        "http-error-code",
+        |store: StoreContextMut<'_, State>, (error,): (Resource<IoError>,)| {
+            let error = store.data().table.get(&error)?;
+            Ok((error.downcast_ref().and_then(error_code),))
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+fn view<'a>(
+    hooks: &'a mut Hooks,
+    table: &'a mut ResourceTable,
+    ctx: &'a mut WasiHttpCtx,
+) -> WasiHttpCtxView<'a> {
+    WasiHttpCtxView { hooks, table, ctx }
+}
+
+/// `wasi:http/outgoing-handler.handle`. Whether the request may be made at all is known when it
+/// returns, and the run ends where it may not; the rest comes with the response. Lookups of one
+/// run are made one after the other.
+async fn handle(
+    state: &mut State,
+    request: Resource<HostOutgoingRequest>,
+    options: Option<Resource<RequestOptions>>,
+) -> wasmtime::Result<Result<Resource<HostFutureIncomingResponse>, ErrorCode>> {
+    let options = match options {
+        Some(options) => Some(state.table.delete(options)?),
+        None => None,
+    };
+    if !state.http.count() {
+        state.table.delete(request)?;
+        return Ok(Err(ErrorCode::HttpRequestDenied));
+    }
+    let times = Times::starting_now(state.http.limits.http_timeout(), options);
+    let origin = origin(state, &request)?;
+    let outbound = Arc::clone(&state.http.outbound);
+    let to = match lookup(&outbound, origin, times.connected_by).await? {
+        Ok(to) => to,
+        Err(error) => {
+            state.table.delete(request)?;
+            let failed = HostFutureIncomingResponse::Ready(Err(error));
+            return Ok(Ok(state.table.push(failed)?));
+        }
+    };
+    let mut hooks = Hooks(Some(Exchange {
+        to,
+        times,
+        response_bytes: state.http.limits.http_response_bytes,
+        open: Arc::clone(&state.http.open),
+    }));
+    let mut view = view(&mut hooks, &mut state.table, &mut state.http.fields);
+    match view.handle(request, None) {
+        Ok(response) => Ok(Ok(response)),
+        Err(error) => Ok(Err(error.downcast()?)),
+    }
+}
+
+/// What the request asks for, where that is granted.
+fn origin(state: &State, request: &Resource<HostOutgoingRequest>) -> wasmtime::Result<Origin> {
+    let request = state.table.get(request)?;
+    let scheme = match &request.scheme {
+        Some(Scheme::Http) => "http",
+        Some(Scheme::Https) | None => "https",
+        Some(Scheme::Other(other)) => other,
+    };
+    let asked = format!("{scheme}://{}", request.authority.as_deref().unwrap_or(""));
+    match asked.parse() {
+        Ok(origin) => Ok(state.http.outbound.granted(origin)?),
+        Err(reason) => {
+            let asked = clean(&asked, MAX_ASKED);
+            Err(Denied::NoOrigin { asked, reason }.into())
+        }
+    }
+}
+
+/// Where it leads to, looked up once.
+///
+/// # Errors
+/// [`Denied`], which ends the run; within, what the guest is told.
+async fn lookup(
+    outbound: &Outbound,
+    origin: Origin,
+    by: Instant,
+) -> Result<Result<Permitted, Error>, Denied> {
+    let found = match timeout_at(by, resolve(&origin)).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(_)) => {
+            return Ok(Err(Error::DnsError {
+                rcode: None,
+                info_code: None,
+            }));
+        }
+        Err(_) => return Ok(Err(Error::DnsTimeout)),
+    };
+    let permitted = outbound.permit(origin, &found)?;
+    Ok(permitted.ok_or(Error::DestinationNotFound))
+}
+
+/// What a request is sent with: nothing, but for the one that [`handle`] has checked.
+struct Hooks(Option<Exchange>);
+
+impl WasiHttpHooks for Hooks {
+    fn send_request(
+        &mut self,
+        request: hyper::Request<WasiBody>,
+        _: Option<RequestOptions>,
+        _: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Result<(hyper::Response<WasiBody>, Connection), Error>> + Send>
+    {
+        let exchange = self.0.take();
+        Box::new(async move {
+            match exchange {
+                Some(exchange) => exchange.send(request).await,
+                None => Err(Error::HttpRequestDenied),
+            }
+        })
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK
+    }
+}
+
+/// The code of an error that ended a response's body.
+fn error_code(error: &Error) -> Option<ErrorCode> {
+    match error {
+        Error::HttpResponseTimeout => Some(ErrorCode::HttpResponseTimeout),
+        Error::ConnectionReadTimeout => Some(ErrorCode::ConnectionReadTimeout),
+        Error::HttpResponseBodySize(size) => Some(ErrorCode::HttpResponseBodySize(*size)),
+        Error::HttpResponseHeaderSectionSize(size) => {
+            Some(ErrorCode::HttpResponseHeaderSectionSize(*size))
+        }
+        Error::HttpResponseIncomplete => Some(ErrorCode::HttpResponseIncomplete),
+        Error::ConnectionTerminated => Some(ErrorCode::ConnectionTerminated),
+        Error::HttpProtocolError => Some(ErrorCode::HttpProtocolError),
+        // Wasmtime's type: no other ends a body (`Timed`, `translate`).
+        _ => None,
+    }
+}
