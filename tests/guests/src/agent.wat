@@ -53,7 +53,7 @@
     (param "request" $execution-request)
     (result (result $execution-result (error $handler-error)))
     (canon lift (core func $main "execute") (memory $memory)
-      (realloc (func $libc "realloc")) (post-return (func $main "post-return"))))
+      (realloc (core func $libc "realloc")) (post-return (core func $main "post-return"))))
   (instance $execution
     (export "metadata" (type $metadata))
     (export "retry" (type $retry))
