@@ -21,7 +21,7 @@ fn configuration(concurrent_runs: u32) -> String {
     let looping = agent("loop-forever", "");
     let path = "path = \"plugins/loop-forever\"";
     format!(
-        "[host]\nslots = 4\nin_flight = 4\nshutdown_grace_ms = 100\n{}{}",
+        "[host]\nslots = 4\nin_flight = 32\nshutdown_grace_ms = 100\n{}{}",
         looping.replace(path, &format!("{path}\n{endless}")),
         agent("slow-echo-agent", "")
     )
@@ -46,7 +46,7 @@ async fn a_plugin_that_is_busy_with_all_its_runs_holds_up_no_other(site: Site) {
     install(&site);
     site.configure(&configuration(2));
     let mut host = site.serve();
-    // Two run, and more wait than there are slots or places in flight.
+    // Two run, and more wait than there are slots.
     let looping: Vec<_> = (0..10)
         .map(|_| started("loop-forever", json!({})))
         .collect();

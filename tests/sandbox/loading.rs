@@ -71,17 +71,32 @@ pub(super) fn more_memories_or_tables_than_the_pool_has_are_refused() {
 
 /// A component whose types contain each other, `depth` of them.
 fn nested_types(depth: usize) -> Vec<u8> {
-    let inner = "(option ".repeat(depth) + "u8" + &")".repeat(depth);
-    wat::parse_str(format!(
-        "(component (import \"f\" (func (param \"p\" {inner}))))"
-    ))
-    .expect("wat")
+    let mut text = "(component (type $t0 (option u8))".to_owned();
+    for level in 1..depth {
+        text += &format!("(type $t{level} (option $t{}))", level - 1);
+    }
+    text += &format!("(import \"f\" (func (param \"p\" $t{}))))", depth - 1);
+    wat::parse_str(text).expect("wat")
 }
 
-/// A component in a component, and so on.
+/// A component in a component, and so on: in bytes, since the text of so many is refused.
 fn nested_components(depth: usize) -> Vec<u8> {
-    let nested = "(component ".repeat(depth) + &")".repeat(depth);
-    wat::parse_str(nested).expect("wat")
+    const HEADER: [u8; 8] = *b"\0asm\x0d\0\x01\0";
+    const COMPONENT: u8 = 4;
+    let mut bytes = HEADER.to_vec();
+    for _ in 0..depth {
+        let mut outer = HEADER.to_vec();
+        outer.push(COMPONENT);
+        let mut left = bytes.len();
+        while left >= 0x80 {
+            outer.push(0x80 | (left & 0x7f) as u8);
+            left >>= 7;
+        }
+        outer.push(left as u8);
+        outer.extend(bytes);
+        bytes = outer;
+    }
+    bytes
 }
 
 /// Types of which each has the one before it twice: 2^depth fields.

@@ -17,10 +17,6 @@ use crate::sandbox::Sandbox;
 /// When an event whose run made the host panic is tried again.
 const AFTER_A_PANIC: Duration = Duration::from_secs(1);
 
-/// Deliveries that may wait for their plugin, for each that may run. More are not read until
-/// some of them have ended.
-const WAITING_FOR_EACH: usize = 4;
-
 /// What became of a delivery's task.
 enum Step {
     /// It ran, or is to go back.
@@ -79,13 +75,13 @@ impl InHand {
     }
 
     /// How many more deliveries may be taken where `in_flight` may be run or ended at a time.
-    /// What waits for a busy plugin does not keep out other plugins' events, unless it is much.
+    /// What waits for a busy plugin keeps out other plugins' events only where it is half as
+    /// many: beyond that, another host could run what would wait here.
     pub(super) fn room(&self, in_flight: usize) -> usize {
         let waiting = self.waiting.len();
         let going = self.held.len() - waiting;
-        let more = in_flight.saturating_mul(WAITING_FOR_EACH);
         let room = in_flight.saturating_sub(going);
-        room.min(more.saturating_sub(waiting))
+        room.min(in_flight.div_ceil(2).saturating_sub(waiting))
     }
 
     pub(super) fn is_empty(&self) -> bool {
