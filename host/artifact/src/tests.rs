@@ -20,7 +20,7 @@ fn key() -> Key {
 
 #[track_caller]
 fn refused(opened: Result<Component, OpenError>) {
-    let error = opened.err().expect("refused");
+    let error = opened.expect_err("refused");
     assert!(matches!(error, OpenError::NotAuthentic), "{error}");
 }
 
