@@ -207,6 +207,6 @@ async fn what_is_no_origin_or_no_network_is_refused_where_it_is_written() {
         "an origin ends with its port",
         "10.0.0.0/99",
     ] {
-        assert!(told.stderr.contains(part), "{part}: {told:#?}");
+        assert!(told.stdout.contains(part), "{part}: {told:#?}");
     }
 }

@@ -1,5 +1,5 @@
 //! Begins `input_data.requests` requests to `input_data.authority` and holds them all, without a
-//! look at what comes; then says so in the log and waits for ever, or returns where
+//! look at what comes; then waits for ever, or returns where
 //! `input_data.leave` says so.
 //!
 //! World `agent`. Fails as `timeout`, or completes; its connections end with it.
@@ -42,8 +42,10 @@ impl Agent for HoldsRequests {
         for future in held.iter().take(input.answered) {
             future.subscribe().block();
         }
-        while !input.leave {
-            std::thread::sleep(std::time::Duration::from_secs(3600));
+        if !input.leave {
+            loop {
+                std::thread::sleep(std::time::Duration::from_secs(3600));
+            }
         }
         Ok(json!({ "held": held.len() }))
     }
