@@ -66,6 +66,7 @@ async fn a_deployed_version_runs_after_the_next_start_and_the_one_before_is_kept
     assert_eq!(in_place(&target), "1.2.3");
 
     let mut host = site.serve();
+    host.logs(&["plugin ready"]).await;
     let done = deploy(&site, &["--yes"]).await.exits(0).json();
     assert_eq!(done["deployed"], true);
     assert_eq!(done["version"], "2.0.0");
