@@ -50,7 +50,7 @@ pub async fn run(
             router: Router::new(&subscription.group, &config.routes),
             group: subscription.group.clone(),
             plugins: Arc::clone(&plugins),
-            repositories: config.repositories.clone(),
+            repositories: Arc::new(config.repositories.clone()),
         };
         let consumer = Consumer::new(
             Arc::clone(&bus),

@@ -35,7 +35,7 @@ pub struct Pipeline {
     /// The plugins.
     pub plugins: Arc<Registry>,
     /// Where repositories are.
-    pub repositories: Repositories,
+    pub repositories: Arc<Repositories>,
 }
 
 /// A delivery whose plugin is known.
@@ -168,13 +168,13 @@ impl Pipeline {
 
     /// One run in the sandbox, or why there was none.
     async fn call(&self, plugin: &Plugin, event: &Event, attempt: u32) -> Result<Run, Failure> {
-        let grants = self.grants(plugin, event)?;
+        let grants = self.grants(plugin, event).await?;
         let (event_id, generation) = (event.envelope.event_id, event.envelope.generation);
         tracing::debug!(%event_id, generation, plugin = plugin.label, attempt, "run begins");
         Ok(plugin.call(event, attempt, &grants).await)
     }
 
-    fn grants(&self, plugin: &Plugin, event: &Event) -> Result<Grants, Failure> {
+    async fn grants(&self, plugin: &Plugin, event: &Event) -> Result<Grants, Failure> {
         let Some(access) = plugin.manifest.needs.repository() else {
             return Ok(plugin.grants.clone());
         };
@@ -182,12 +182,22 @@ impl Pipeline {
             .payload
             .repository_id()
             .map_err(|error| Failure::new(ErrorType::MalformedEvent, error.to_string()))?;
-        match id {
-            Some(id) => Ok(plugin
-                .grants
-                .with_repository(&self.repositories.find(id)?, access)),
-            None => Ok(plugin.grants.clone()),
-        }
+        let Some(id) = id else {
+            return Ok(plugin.grants.clone());
+        };
+        // Off the guests' threads: the directory may be on a mount that hangs.
+        let repositories = Arc::clone(&self.repositories);
+        let find = tokio::task::spawn_blocking(move || repositories.find(id));
+        let limit = plugin.limits.timeout();
+        let found = tokio::time::timeout(limit, find).await.map_err(|_| {
+            let message = format!("repository {id} could not be looked at in {limit:?}");
+            Failure::new(ErrorType::Timeout, message)
+        })?;
+        let directory = found.map_err(|error| {
+            let message = format!("repository {id} could not be looked at: {error}");
+            Failure::new(ErrorType::HostError, message)
+        })??;
+        Ok(plugin.grants.with_repository(&directory, access))
     }
 }
 

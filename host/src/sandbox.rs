@@ -321,7 +321,14 @@ impl Sandbox {
             .and_then(|pre| AnyPre::new(pre, world))
             .map_err(|error| LoadError::Unlinkable(format!("{error:#}")))?;
         let engine = self.engine.clone();
-        Ok(Loaded::new(engine, pre, inspection, self.instruments))
+        let private = self.compilation.private();
+        Ok(Loaded::new(
+            engine,
+            pre,
+            inspection,
+            self.instruments,
+            private,
+        ))
     }
 }
 

@@ -33,7 +33,15 @@ pub(super) async fn run(_args: Args, global: &Global) -> anyhow::Result<ExitCode
         tracing::warn!("memory: is this process's own: nobody else can publish to it");
     }
     let stop = stop_on_signal()?;
-    let (sandbox, plugins) = prepare(&config).await?;
+    let mut stopped = stop.clone();
+    let (sandbox, plugins) = tokio::select! {
+        prepared = prepare(&config) => prepared?,
+        // Compilers end with this process.
+        _ = stopped.wait_for(|stop| *stop) => {
+            tracing::info!("stopped while plugins were compiled");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     let bus = bus::connect(&config.bus, &consumer_name(&config))?;
     let groups = config.group_names().join(", ");
     tracing::info!(bus = %config.bus, host = config.host.name, groups, "serving");

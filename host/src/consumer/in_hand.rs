@@ -112,7 +112,8 @@ impl InHand {
         }
         let threads = self.sandbox.threads();
         let task = if self.pipeline.runs_alone(&delivery) {
-            self.running.spawn_on(self.alone(delivery), threads)
+            // It waits and asks the bus, whose connections belong to the host's threads.
+            self.running.spawn(self.alone(delivery))
         } else {
             let Some(slot) = self.sandbox.try_slot() else {
                 return Some(release(lease));
@@ -201,14 +202,13 @@ impl InHand {
                 return Step::Ended(release(lease));
             };
             match bus.begin_alone(&subscription, &lease).await {
-                Ok(true) => {}
-                Ok(false) => return Step::Ended(release(lease)),
+                Ok(true) => Step::Begins(prepared, turn),
+                Ok(false) => Step::Ended(release(lease)),
                 Err(error) => {
                     tracing::warn!(%entry, "it cannot begin alone: {error}");
-                    return Step::Ended(release(lease));
+                    Step::Ended(release(lease))
                 }
             }
-            run(&pipeline, prepared, turn).await
         }
     }
 

@@ -1,5 +1,7 @@
 //! One run: what goes in, what comes out, what it cost.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -105,6 +107,8 @@ pub struct Loaded {
     pre: AnyPre,
     inspection: Inspection,
     instruments: Instruments,
+    /// What no run may reach, whatever it is granted: whose files are loaded as machine code.
+    private: Option<Arc<Path>>,
 }
 
 impl Loaded {
@@ -113,12 +117,14 @@ impl Loaded {
         pre: AnyPre,
         inspection: Inspection,
         instruments: Instruments,
+        private: Option<Arc<Path>>,
     ) -> Self {
         Self {
             engine,
             pre,
             inspection,
             instruments,
+            private,
         }
     }
 
@@ -134,17 +140,20 @@ impl Loaded {
     /// the run at its next yield, within some 100,000 instructions.
     pub async fn call(&self, call: Call<'_>) -> Run {
         let started = Instant::now();
-        let mut store = match self.store(&call) {
-            Ok(store) => store,
-            Err(failure) => return Run::none(failure),
+        let limits = call.limits;
+        let made = tokio::time::timeout(limits.timeout(), self.store(&call)).await;
+        let mut store = match made {
+            Ok(Ok(store)) => store,
+            Ok(Err(failure)) => return Run::none(failure),
+            Err(_) => return Run::none(late(limits)),
         };
         let _ticker = match self.ticker() {
             Ok(ticker) => ticker,
             Err(failure) => return Run::none(failure),
         };
-        let limits = call.limits;
         let mut recorded = Recorded::default();
-        let ran = tokio::time::timeout(limits.timeout(), self.invoke(&mut store, &call)).await;
+        let left = limits.timeout().saturating_sub(started.elapsed());
+        let ran = tokio::time::timeout(left, self.invoke(&mut store, &call)).await;
         let result = match ran {
             // A guest that ends between its deadline and the next yield is late all the same.
             Ok(Ok(reply)) if started.elapsed() <= limits.timeout() => reply,
@@ -153,10 +162,7 @@ impl Loaded {
                 meter::note_handles(&mut store);
                 Err(trap::classify(&error, store.data(), limits))
             }
-            Ok(Ok(_)) | Err(_) => Err(Failure::new(
-                ErrorType::Timeout,
-                format!("ran longer than its limit of {:?}", limits.timeout()),
-            )),
+            Ok(Ok(_)) | Err(_) => Err(late(limits)),
         };
         let fuel_left = store.get_fuel().unwrap_or(0);
         let mut state = store.into_data();
@@ -186,8 +192,19 @@ impl Loaded {
         })
     }
 
-    fn store(&self, call: &Call<'_>) -> Result<Store<State>, Failure> {
-        let mut state = State::new(call).map_err(|error| {
+    async fn store(&self, call: &Call<'_>) -> Result<Store<State>, Failure> {
+        let private = self.private.as_deref();
+        if let Some(mount) = call.grants.reaching(private) {
+            return Err(Failure::new(
+                ErrorType::CapabilityDenied,
+                format!(
+                    "{} holds the host's own cache or is in it: set host.cache to a directory \
+                     that no plugin is granted",
+                    mount.directory.display()
+                ),
+            ));
+        }
+        let mut state = State::new(call).await.map_err(|error| {
             Failure::new(
                 ErrorType::HostError,
                 format!("cannot set up the run: {error:#}"),
@@ -244,6 +261,22 @@ impl std::fmt::Debug for Loaded {
     }
 }
 
+fn late(limits: &Limits) -> Failure {
+    Failure::new(
+        ErrorType::Timeout,
+        format!("ran longer than its limit of {:?}", limits.timeout()),
+    )
+}
+
+/// Directories are opened off the guests' threads: one on a mount that hangs would stop them.
+async fn wasi(journal: &Journal, grants: &Grants) -> wasmtime::Result<WasiCtx> {
+    if grants.mounts.is_empty() {
+        return engine::wasi(journal, grants);
+    }
+    let (journal, grants) = (journal.clone(), grants.clone());
+    tokio::task::spawn_blocking(move || engine::wasi(&journal, &grants)).await?
+}
+
 /// What a store holds: everything that one run can reach.
 pub(super) struct State {
     pub(super) wasi: WasiCtx,
@@ -256,10 +289,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(call: &Call<'_>) -> wasmtime::Result<Self> {
+    pub(super) async fn new(call: &Call<'_>) -> wasmtime::Result<Self> {
         let journal = Journal::new(call.plugin, &call.event.envelope, call.limits);
         Ok(Self {
-            wasi: engine::wasi(&journal, call.grants)?,
+            wasi: wasi(&journal, call.grants).await?,
             table: meter::table(call.limits),
             limiter: Limiter::new(call.limits),
             http: outbound::Client::new(&call.grants.outbound, call.limits),

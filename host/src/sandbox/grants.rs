@@ -118,6 +118,14 @@ impl Grants {
         grants
     }
 
+    /// A mount that reaches a directory, or that is in it. Both are without links.
+    pub(super) fn reaching(&self, private: Option<&Path>) -> Option<&Mount> {
+        let private = private?;
+        self.mounts.iter().find(|mount| {
+            private.starts_with(&mount.directory) || mount.directory.starts_with(private)
+        })
+    }
+
     /// Where the guest finds its event's repository, if it was granted.
     pub(super) fn repository_path(&self) -> Option<&str> {
         let mut paths = self.mounts.iter().map(|mount| mount.at.as_str());

@@ -150,13 +150,22 @@ impl Limiter {
     }
 }
 
+/// Wasmtime refuses such a growth itself, and only after it was asked about here: nothing is held
+/// for it.
+fn is_over(desired: usize, maximum: Option<usize>) -> bool {
+    maximum.is_some_and(|most| desired > most)
+}
+
 impl ResourceLimiter for Limiter {
     fn memory_growing(
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if is_over(desired, maximum) {
+            return Ok(false);
+        }
         Ok(self.grow(desired.saturating_sub(current)))
     }
 
@@ -164,8 +173,11 @@ impl ResourceLimiter for Limiter {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if is_over(desired, maximum) {
+            return Ok(false);
+        }
         if desired > TABLE_ELEMENTS {
             self.denied = Some(Denied::Table);
             return Ok(false);

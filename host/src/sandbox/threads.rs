@@ -11,7 +11,6 @@ const EVENT_INTERVAL: u32 = 8;
 const NEW_RUN_INTERVAL: u32 = 2;
 
 /// How much less guests' threads are worth to the kernel than the host's.
-#[cfg(target_os = "linux")]
 const NICE: i32 = 5;
 
 /// A runtime with a thread for each core. Guests take turns on it: each runs for
@@ -23,9 +22,11 @@ pub(super) struct Threads {
 
 impl Threads {
     pub(super) fn start() -> io::Result<Self> {
+        // The value itself: threads inherit that of the thread which starts them.
+        let nice = rustix::process::getpriority_process(None)? + NICE;
         let runtime = Builder::new_multi_thread()
             .thread_name("guest")
-            .on_thread_start(step_back)
+            .on_thread_start(move || step_back(nice))
             .enable_all()
             .event_interval(EVENT_INTERVAL)
             .global_queue_interval(NEW_RUN_INTERVAL)
@@ -41,11 +42,10 @@ impl Threads {
     }
 }
 
-/// On a machine that is busy, the bus comes before guests. Linux has a nice value for each thread;
-/// elsewhere it is the whole process's, and stays as it is.
-fn step_back() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(NICE) {
+/// On a machine that is busy, the bus comes before guests. Linux has a nice value for each thread,
+/// and `None` is the one that asks.
+fn step_back(nice: i32) {
+    if let Err(error) = rustix::process::setpriority_process(None, nice) {
         tracing::debug!("guests' threads have the usual priority: {error}");
     }
 }

@@ -3,7 +3,8 @@
 //! Wasmtime 48 gives three things no type of their own. Broken values at the component boundary
 //! (a pointer out of bounds, an unknown discriminant, a handle that is none, handles over
 //! `set_max_component_handles`) are bare messages, all alike: the meter knows whether it is the
-//! handles, the rest is one class here, and where no guest was running the message is the host's.
+//! handles, the rest is one class here. A component whose exports have other types than its world
+//! says is found when it is instantiated.
 //! `HostcallFuelExhausted`, for data over `set_hostcall_fuel`, is private: it is known by being
 //! none of the types that are named. A denied `memory.grow` is no error at all: the limiter
 //! remembers it.
@@ -105,8 +106,8 @@ fn class(error: &wasmtime::Error, state: &State, limits: &Limits, stack: &[Strin
         }
         let cause = error.root_cause();
         if error.is::<Instantiation>() && stack.is_empty() {
-            let message = format!("the component cannot be instantiated: {cause}");
-            return Failure::new(ErrorType::HostError, message);
+            let message = format!("its exports are not those of its world: {cause}");
+            return Failure::new(ErrorType::ContractViolation, message);
         }
         return Failure::new(
             ErrorType::ContractViolation,

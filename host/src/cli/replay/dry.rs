@@ -72,7 +72,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
             router: Router::new(&subscription.group, &config.routes),
             group: subscription.group.clone(),
             plugins,
-            repositories: config.repositories.clone(),
+            repositories: Arc::new(config.repositories.clone()),
         },
         sandbox,
         stream: subscription.stream,

@@ -2,7 +2,7 @@
 //!
 //! It gives up whatever a compiler has no use for before it reads the first byte.
 
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::num::NonZero;
 use std::panic;
 use std::process::ExitCode;
@@ -41,7 +41,8 @@ const PROBE: usize = 16 << 20;
 #[must_use]
 pub fn compile_stdin(job: CompileJob) -> ExitCode {
     panic::set_hook(Box::new(|panic| {
-        eprintln!("{panic}");
+        // The parent may have heard enough: that is no reason to panic again.
+        let _ = writeln!(io::stderr(), "{panic}");
         // Cranelift panics where it is denied memory. Here, before the stack unwinds, what it
         // holds is still held.
         if memory_is_gone() {
@@ -51,7 +52,7 @@ pub fn compile_stdin(job: CompileJob) -> ExitCode {
     match compile(job) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            let _ = writeln!(io::stderr(), "{error}");
             match error.kind() == ErrorKind::OutOfMemory || memory_is_gone() {
                 true => ExitCode::from(OUT_OF_MEMORY),
                 false => ExitCode::FAILURE,

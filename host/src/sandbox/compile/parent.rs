@@ -136,10 +136,6 @@ fn died(status: ExitStatus, said: &str, candidate: &Candidate<'_>) -> LoadError 
     tracing::debug!(component = candidate.name, %status, said, "the compiler died");
     let limits = candidate.limits;
     let signal = status.signal().and_then(Signal::from_named_raw);
-    if signal == Some(Signal::XCPU) {
-        let limit_ms = limits.compile_ms;
-        return LoadError::CompileTime { limit_ms };
-    }
     let denied_memory = status.code() == Some(OUT_OF_MEMORY.into())
         || signal == Some(Signal::ABORT)
         || signal == Some(Signal::KILL);

@@ -1,5 +1,9 @@
 //! `wasi:filesystem`.
 
+use std::fs::File;
+use std::sync::Arc;
+
+use rustix::fs::Dir;
 use wasmtime::Result;
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView};
@@ -87,7 +91,6 @@ impl HostDescriptor for Metered<'_> {
         set_times(fd: Fd, accessed: NewTimestamp, modified: NewTimestamp) passing []
             -> FsResult<()>;
         write(fd: Fd, bytes: Vec<u8>, offset: Filesize) passing [bytes] -> FsResult<Filesize>;
-        read_directory(fd: Fd) passing [] -> FsResult<Resource<DirectoryEntryStream>>;
         create_directory_at(fd: Fd, path: String) passing [path] -> FsResult<()>;
         stat(fd: Fd) passing [] -> FsResult<DescriptorStat>;
         stat_at(fd: Fd, flags: PathFlags, path: String) passing [path] -> FsResult<DescriptorStat>;
@@ -104,6 +107,26 @@ impl HostDescriptor for Metered<'_> {
         metadata_hash(fd: Fd) passing [] -> FsResult<MetadataHashValue>;
         metadata_hash_at(fd: Fd, flags: PathFlags, path: String) passing [path]
             -> FsResult<MetadataHashValue>;
+    }
+
+    /// WASI reads the whole directory at once and keeps it as long as the stream. So it counts as
+    /// what the guest passes: one listing within what a call may pass, all of them within what all
+    /// calls may.
+    async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
+        self.meter.file();
+        if let Descriptor::Dir(directory) = self.table.get(&fd)? {
+            let (directory, most) = (Arc::clone(&directory.dir), self.meter.allowed());
+            let count = tokio::task::spawn_blocking(move || listed(&directory, most));
+            let bytes = count
+                .await
+                .map_err(wasmtime::Error::from)
+                .map_err(FsError::trap)?;
+            if bytes > most {
+                return Err(FsError::trap(self.meter.passed_too_much()));
+            }
+            self.meter.took(bytes);
+        }
+        self.files().read_directory(fd).await
     }
 
     async fn open_at(
@@ -154,6 +177,22 @@ impl HostDescriptor for Metered<'_> {
     fn drop(&mut self, fd: Fd) -> Result<()> {
         HostDescriptor::drop(&mut self.files(), fd)
     }
+}
+
+/// What the host holds for an entry beside its name, in bytes.
+const ENTRY: usize = 64;
+
+/// Bytes of a directory's listing, counted to a little over `most`. One that cannot be read has
+/// none: WASI says why.
+fn listed(directory: &File, most: usize) -> usize {
+    let mut bytes = 0;
+    for entry in Dir::read_from(directory).into_iter().flatten().flatten() {
+        bytes += entry.file_name().to_bytes().len() + ENTRY;
+        if bytes > most {
+            break;
+        }
+    }
+    bytes
 }
 
 impl HostDirectoryEntryStream for Metered<'_> {

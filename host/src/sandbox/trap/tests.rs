@@ -1,3 +1,4 @@
+use futures_util::FutureExt as _;
 use wasmtime::component::{Component, ComponentNamedList, Instance, Lift, Linker};
 use wasmtime::{Engine, Error, Store};
 
@@ -71,6 +72,8 @@ fn state() -> State {
         emits: &[],
         grants: &Grants::default(),
     })
+    .now_or_never()
+    .expect("nothing to wait for without mounts")
     .expect("state")
 }
 
@@ -264,9 +267,9 @@ fn errors_of_a_type_are_classified_by_it() {
             "pointer",
         ),
         (
-            Error::msg("mmap").context(Instantiation),
-            ErrorType::HostError,
-            "mmap",
+            Error::msg("record").context(Instantiation),
+            ErrorType::ContractViolation,
+            "record",
         ),
         (
             Error::from(Trap::OutOfFuel).context(Instantiation),
