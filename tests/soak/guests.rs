@@ -49,8 +49,8 @@ const fn failed(error_type: ErrorType) -> End {
 }
 
 /// The shares of all are a thousand. What takes long has a small one.
-pub(crate) static GUESTS: [Guest; 15] = [
-    guest(GOOD, 600, "", End::Completed),
+pub(crate) static GUESTS: [Guest; 18] = [
+    guest(GOOD, 540, "", End::Completed),
     guest(
         "loop-forever",
         100,
@@ -66,6 +66,9 @@ pub(crate) static GUESTS: [Guest; 15] = [
     guest("recurse-forever", 40, "", failed(ErrorType::StackOverflow)),
     guest("panics", 80, "", failed(ErrorType::Trap)),
     guest("exits", 20, "", failed(ErrorType::Trap)),
+    guest("dies-while-writing", 20, "", failed(ErrorType::Trap)),
+    guest("leaks-handles", 20, "", failed(ErrorType::MemoryLimit)),
+    guest("random-flood", 20, "", failed(ErrorType::OutputLimit)),
     guest(
         "sleep-forever",
         20,

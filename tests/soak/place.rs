@@ -79,7 +79,8 @@ impl Place {
             // Each is an aggregate of its own: nothing waits for its lane.
             let data = json!({
                 "agent_execution_id": id, "agent_type": guest.name, "phase_number": 1,
-                "input_data": { "seq": seq },
+                // Each guest takes what it knows of it.
+                "input_data": { "seq": seq, "status": seq % 2, "bytes": 4096 },
             });
             let event_id = id.to_string().parse().expect("an id");
             let fields = flat(event_id, "agent.execution.started", &data.to_string());
