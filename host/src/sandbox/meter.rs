@@ -87,7 +87,7 @@ impl Meter {
     }
 
     /// Bytes that the guest is given.
-    fn gave(&mut self, bytes: usize) {
+    pub(super) fn gave(&mut self, bytes: usize) {
         self.owes(bytes as u64, price::BYTE);
     }
 

@@ -12,6 +12,7 @@ mod exchange;
 mod origin;
 mod resolve;
 mod tls;
+mod types;
 mod wire;
 
 use ipnet::IpNet;
@@ -46,7 +47,7 @@ pub(super) enum Denied {
     NoOrigin { asked: String, reason: OriginError },
     /// Its origin is not in the list.
     #[error(
-        "asked for {0}, which is not granted: it needs {0:?} under `allowed_outbound_hosts`, in the \
+        "asked for {0}, which is not granted: it needs \"{0}\" under `allowed_outbound_hosts`, in the \
          manifest and in the configuration"
     )]
     NotGranted(Origin),
