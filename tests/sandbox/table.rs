@@ -99,6 +99,10 @@ macro_rules! guest_table {
                 memories_that_are_too_large_together_are_a_memory_limit:
                     Agent(usual()) => MemoryLimit, "67108864 bytes of memory";
             }
+            HoardsRequests {
+                [network::what_requests_hold_is_an_output_limit_in_all];
+                [network::what_the_host_reads_and_copies_of_requests_is_out_of_fuel];
+            }
             HoldsRequests {
                 [network::the_connections_of_a_run_are_few_at_a_time_and_end_with_it];
                 [network::a_run_that_leaves_its_requests_behind_leaves_no_connection];

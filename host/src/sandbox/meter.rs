@@ -47,6 +47,8 @@ pub(super) enum Exceeded {
     HostBytes(usize),
     #[error("asked for more than {0} random bytes (`random_bytes`)")]
     RandomBytes(u64),
+    #[error("sent more than {0} requests over HTTP (`http_requests`)")]
+    HttpRequests(u32),
     #[error("holds more than {0} handles (`handles`)")]
     Handles(usize),
 }

@@ -19,6 +19,7 @@ use ipnet::IpNet;
 
 pub(super) use self::client::{Client, MAX_FIELDS, link};
 pub use self::origin::{Origin, OriginError};
+pub use self::resolve::Lookups;
 
 /// Where a plugin may send requests to. Nowhere by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Outbound {
     pub origins: Vec<Origin>,
     /// Networks that origins may lie in though they are private.
     pub networks: Vec<IpNet>,
+    /// Bounds the lookups of all its runs.
+    pub lookups: Lookups,
 }
 
 impl Outbound {

@@ -17,6 +17,7 @@ use super::exchange::{Connection, Exchange, Times};
 use super::resolve::{Permitted, resolve};
 use super::{Denied, Origin, Outbound, types};
 use crate::failure::clean;
+use crate::sandbox::meter::Exceeded;
 use crate::sandbox::{Limits, State};
 
 /// Of the WASI that is linked; guests of any other 0.2 find it too.
@@ -63,11 +64,11 @@ impl Client {
         view(&mut self.hooks, table, &mut self.fields)
     }
 
-    /// Whether one more request may be made.
-    fn count(&mut self) -> bool {
+    /// Counts one more request.
+    fn count(&mut self) -> Result<(), Exceeded> {
         let left = self.left.checked_sub(1);
-        self.left = left.unwrap_or(0);
-        left.is_some()
+        self.left = left.ok_or(Exceeded::HttpRequests(self.limits.http_requests))?;
+        Ok(())
     }
 }
 
@@ -103,10 +104,7 @@ async fn handle(
         Some(options) => Some(state.table.delete(options)?),
         None => None,
     };
-    if !state.http.count() {
-        state.table.delete(request)?;
-        return Ok(Err(ErrorCode::HttpRequestDenied));
-    }
+    state.http.count()?;
     let times = Times::starting_now(state.http.limits.http_timeout(), options);
     let origin = origin(state, &request)?;
     let outbound = Arc::clone(&state.http.outbound);
@@ -158,7 +156,7 @@ async fn lookup(
     origin: Origin,
     by: Instant,
 ) -> Result<Result<Permitted, Error>, Denied> {
-    let found = match timeout_at(by, resolve(&origin)).await {
+    let found = match timeout_at(by, resolve(&outbound.lookups, &origin)).await {
         Ok(Ok(found)) => found,
         Ok(Err(_)) => {
             return Ok(Err(Error::DnsError {
