@@ -13,8 +13,9 @@ use hothouse::sandbox::{Candidate, Grants, LimitsPatch, Loaded, Outbound, Reply,
 use serde_json::{Value, json};
 
 pub(crate) use self::hoards::{
-    what_requests_hold_is_an_output_limit_in_all,
-    what_the_host_reads_and_copies_of_requests_is_out_of_fuel,
+    a_guest_that_only_reads_its_request_is_out_of_fuel,
+    each_byte_of_a_request_that_is_passed_given_or_copied_costs_fuel,
+    what_a_guest_passes_for_requests_is_an_output_limit_in_all,
 };
 pub(crate) use self::limits::{
     a_run_that_leaves_its_requests_behind_leaves_no_connection,

@@ -100,8 +100,9 @@ macro_rules! guest_table {
                     Agent(usual()) => MemoryLimit, "67108864 bytes of memory";
             }
             HoardsRequests {
-                [network::what_requests_hold_is_an_output_limit_in_all];
-                [network::what_the_host_reads_and_copies_of_requests_is_out_of_fuel];
+                [network::what_a_guest_passes_for_requests_is_an_output_limit_in_all];
+                [network::each_byte_of_a_request_that_is_passed_given_or_copied_costs_fuel];
+                [network::a_guest_that_only_reads_its_request_is_out_of_fuel];
             }
             HoldsRequests {
                 [network::the_connections_of_a_run_are_few_at_a_time_and_end_with_it];

@@ -1,7 +1,7 @@
 //! Makes the host keep, copy and read large strings of requests that are never sent, in the way
-//! that `input_data.way` names, for ever or, where it holds something, up to 200 times.
+//! that `input_data.way` names: `input_data.times` times, or for ever.
 //!
-//! World `agent`. Fails as `output_limit` or `out_of_fuel`.
+//! World `agent`. Fails as `output_limit` or `out_of_fuel`, or completes and has paid for each time.
 
 use hothouse_sdk::serde_json::{Value, json};
 use hothouse_sdk::{Agent, Execution, HandlerError};
@@ -14,6 +14,7 @@ const LARGE: usize = 1_000_000;
 /// As large as fields may be.
 const FIELD: usize = 60_000;
 
+/// Fewer than a run may have handles.
 const HELD: usize = 200;
 
 struct HoardsRequests;
@@ -21,6 +22,7 @@ struct HoardsRequests;
 #[derive(Deserialize)]
 struct Input {
     way: Way,
+    times: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -30,12 +32,17 @@ enum Way {
     Authorities,
     Paths,
     Schemes,
-    Copies,
+    MethodReads,
+    AuthorityReads,
+    PathReads,
+    FromLists,
+    Sets,
+    Appends,
+    Deletes,
     Looks,
     Reads,
     Lists,
-    Appends,
-    MethodReads,
+    Copies,
 }
 
 impl Agent for HoardsRequests {
@@ -43,99 +50,79 @@ impl Agent for HoardsRequests {
     type Output = Value;
 
     fn execute(execution: Execution<Input>) -> Result<Value, HandlerError> {
+        let Input { way, times } = execution.input;
         let large = "a".repeat(LARGE);
-        match execution.input.way {
-            Way::Methods => {
-                let method = Method::Other(large);
-                hold(|request| request.set_method(&method))
-            }
-            Way::Authorities => hold(|request| request.set_authority(Some(&large))),
-            Way::Paths => {
-                let path = format!("/{}", &large[..FIELD]);
-                forever(|| {
+        let field = &large[..FIELD];
+        let path = format!("/{field}");
+        let method = Method::Other(large.clone());
+        let scheme = Scheme::Other(large[..60].to_owned());
+        let request = OutgoingRequest::new(Fields::new());
+        let fields = Fields::new();
+        let mut held = Vec::new();
+        let appended = fields.append("x", field.as_bytes());
+        appended.map_err(HandlerError::permanent)?;
+        let set = request
+            .set_method(&Method::Other(field.to_owned()))
+            .and_then(|()| request.set_path_with_query(Some(&path)))
+            .and_then(|()| request.set_authority(Some(field)));
+        set.map_err(|()| HandlerError::permanent("the request cannot be made"))?;
+        for _ in 0..times.unwrap_or(usize::MAX) {
+            // Changes are allowed to fail: what was passed is passed.
+            match way {
+                Way::Methods => {
                     let request = OutgoingRequest::new(Fields::new());
-                    set(request.set_path_with_query(Some(&path)))
-                })
-            }
-            Way::Schemes => {
-                let scheme = Scheme::Other(large[..60].to_owned());
-                let request = OutgoingRequest::new(Fields::new());
-                forever(|| set(request.set_scheme(Some(&scheme))))
-            }
-            Way::Copies => {
-                let fields = filled()?;
-                forever(|| {
-                    let copy = fields.clone();
-                    copy.append("y", b"").map_err(HandlerError::permanent)
-                })
-            }
-            Way::Looks => {
-                let fields = Fields::new();
-                forever(|| {
-                    fields.has(&large);
-                    Ok(())
-                })
-            }
-            Way::Reads => {
-                let fields = filled()?;
-                forever(|| {
-                    fields.get("x");
-                    Ok(())
-                })
-            }
-            Way::Lists => {
-                let fields = filled()?;
-                forever(|| {
-                    fields.entries();
-                    Ok(())
-                })
-            }
-            Way::Appends => {
-                let fields = Fields::new();
-                forever(|| {
-                    let refused = fields.append("x y", large.as_bytes());
-                    refused.map_or(Ok(()), |()| Err(HandlerError::permanent("it is a name")))
-                })
-            }
-            Way::MethodReads => {
-                let request = OutgoingRequest::new(Fields::new());
-                set(request.set_method(&Method::Other(large)))?;
-                forever(|| {
-                    request.method();
-                    Ok(())
-                })
+                    let _ = request.set_method(&method);
+                    held.push(request);
+                }
+                Way::Authorities => {
+                    let request = OutgoingRequest::new(Fields::new());
+                    let _ = request.set_authority(Some(field));
+                    held.push(request);
+                    held.truncate(HELD);
+                }
+                Way::Paths => {
+                    let _ = request.set_path_with_query(Some(&path));
+                }
+                Way::Schemes => {
+                    let _ = request.set_scheme(Some(&scheme));
+                }
+                Way::MethodReads => {
+                    let _ = request.method();
+                }
+                Way::AuthorityReads => {
+                    let _ = request.authority();
+                }
+                Way::PathReads => {
+                    let _ = request.path_with_query();
+                }
+                Way::FromLists => {
+                    let _ = Fields::from_list(&[("x".to_owned(), field.into())]);
+                }
+                Way::Sets => {
+                    let _ = fields.set("x", &[field.into()]);
+                }
+                Way::Appends => {
+                    let _ = fields.append("no name", large.as_bytes());
+                }
+                Way::Deletes => {
+                    let _ = fields.delete(&large);
+                }
+                Way::Looks => {
+                    let _ = fields.has(&large);
+                }
+                Way::Reads => {
+                    let _ = fields.get("x");
+                }
+                Way::Lists => {
+                    let _ = fields.entries();
+                }
+                Way::Copies => {
+                    let _ = fields.clone().append("y", b"");
+                }
             }
         }
+        Ok(json!({ "held": held.len() }))
     }
-}
-
-fn hold(change: impl Fn(&OutgoingRequest) -> Result<(), ()>) -> Result<Value, HandlerError> {
-    let mut held = Vec::new();
-    for _ in 0..HELD {
-        let request = OutgoingRequest::new(Fields::new());
-        set(change(&request))?;
-        held.push(request);
-    }
-    Ok(json!({ "held": held.len() }))
-}
-
-fn forever(mut once: impl FnMut() -> Result<(), HandlerError>) -> Result<Value, HandlerError> {
-    loop {
-        once()?;
-    }
-}
-
-fn filled() -> Result<Fields, HandlerError> {
-    let fields = Fields::new();
-    let value = "a".repeat(FIELD);
-    fields
-        .append("x", value.as_bytes())
-        .map_err(HandlerError::permanent)?;
-    Ok(fields)
-}
-
-fn set(result: Result<(), ()>) -> Result<(), HandlerError> {
-    result.map_err(|()| HandlerError::permanent("it cannot be set"))
 }
 
 hothouse_sdk::export!(HoardsRequests: Agent);

@@ -1,26 +1,33 @@
 //! Guests that hoard and stir what requests are made of, and send none.
 
 use guests::Guest;
-use hothouse::failure::{ErrorType, Failure};
-use hothouse::sandbox::{Cost, LimitsPatch};
-use serde_json::json;
+use hothouse::failure::ErrorType;
+use hothouse::sandbox::{LimitsPatch, Loaded, Run};
+use serde_json::{Value, json};
 
 use super::{loaded, outbound, run};
 
-async fn hoard(way: &str, limits: LimitsPatch) -> (Failure, Cost) {
+async fn hoard(guest: &Loaded, input: Value) -> Run {
     let granted = outbound(&["https://example.com"], &[]);
-    let guest = loaded(Guest::HoardsRequests);
-    let run = run(&guest, granted, limits, json!({ "way": way })).await;
-    match run.result {
-        Err(failure) => (failure, run.cost),
-        Ok(reply) => panic!("{way}: it got away with it: {reply:?}"),
-    }
+    run(guest, granted, LimitsPatch::default(), input).await
 }
 
 #[tokio::test]
-pub(crate) async fn what_requests_hold_is_an_output_limit_in_all() {
-    for way in ["methods", "authorities", "paths", "copies", "appends"] {
-        let (failure, _) = hoard(way, LimitsPatch::default()).await;
+pub(crate) async fn what_a_guest_passes_for_requests_is_an_output_limit_in_all() {
+    let guest = loaded(Guest::HoardsRequests);
+    for way in [
+        "methods",
+        "authorities",
+        "paths",
+        "from_lists",
+        "sets",
+        "appends",
+        "deletes",
+        "looks",
+        "copies",
+    ] {
+        let run = hoard(&guest, json!({ "way": way })).await;
+        let failure = run.result.expect_err(way);
         assert_eq!(
             failure.error_type,
             ErrorType::OutputLimit,
@@ -31,22 +38,43 @@ pub(crate) async fn what_requests_hold_is_an_output_limit_in_all() {
 }
 
 #[tokio::test]
-pub(crate) async fn what_the_host_reads_and_copies_of_requests_is_out_of_fuel() {
-    for way in [
-        "schemes",
-        "copies",
-        "looks",
-        "reads",
-        "lists",
-        "method_reads",
+pub(crate) async fn each_byte_of_a_request_that_is_passed_given_or_copied_costs_fuel() {
+    let guest = loaded(Guest::HoardsRequests);
+    for (way, bytes) in [
+        ("methods", 1_000_000),
+        ("authorities", 60_000),
+        ("paths", 60_000),
+        ("schemes", 60),
+        ("method_reads", 60_000),
+        ("authority_reads", 60_000),
+        ("path_reads", 60_000),
+        ("from_lists", 60_000),
+        ("sets", 60_000),
+        ("appends", 1_000_000),
+        ("deletes", 1_000_000),
+        ("looks", 1_000_000),
+        ("reads", 60_000),
+        ("lists", 60_000),
+        ("copies", 60_000),
     ] {
-        let limits = LimitsPatch {
-            fuel: Some(60_000_000),
-            ..LimitsPatch::default()
-        };
-        let (failure, cost) = hoard(way, limits).await;
+        let mut fuel = Vec::new();
+        for times in [10, 20] {
+            let run = hoard(&guest, json!({ "way": way, "times": times })).await;
+            run.result.expect(way);
+            fuel.push(run.cost.fuel);
+        }
+        let each = (fuel[1] - fuel[0]) / 10;
+        // Four for each byte, 500 for the call.
+        assert!(each >= 4 * bytes + 500, "{way}: {each}");
+    }
+}
+
+#[tokio::test]
+pub(crate) async fn a_guest_that_only_reads_its_request_is_out_of_fuel() {
+    let guest = loaded(Guest::HoardsRequests);
+    for way in ["method_reads", "path_reads", "reads", "lists"] {
+        let run = hoard(&guest, json!({ "way": way })).await;
+        let failure = run.result.expect_err(way);
         assert_eq!(failure.error_type, ErrorType::OutOfFuel, "{way}: {failure}");
-        // A minute's worth of such calls at their old price: this is a matter of milliseconds.
-        assert!(cost.wall_ms < 5_000.0, "{way}: {cost:?}");
     }
 }
