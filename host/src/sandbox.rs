@@ -41,7 +41,7 @@ pub use self::compile::{
 pub use self::grants::{Access, Grants, Mount, Secret};
 pub use self::instruments::{Instruments, Profile, Recorded, Share};
 pub use self::limits::{Limits, LimitsPatch};
-pub use self::outbound::{Origin, OriginError, Outbound};
+pub use self::outbound::{Lookups, Origin, OriginError, Outbound};
 use self::threads::Threads;
 pub use self::world::World;
 

@@ -1,6 +1,7 @@
 //! Guests that send requests, to servers of the test's own on 127.0.0.1.
 
 mod denied;
+mod hoards;
 mod limits;
 mod server;
 
@@ -11,6 +12,11 @@ use hothouse::failure::{ErrorType, Failure};
 use hothouse::sandbox::{Candidate, Grants, LimitsPatch, Loaded, Outbound, Reply, Run, World};
 use serde_json::{Value, json};
 
+pub(crate) use self::hoards::{
+    a_guest_that_only_reads_its_request_is_out_of_fuel,
+    each_byte_of_a_request_that_is_passed_given_or_copied_costs_fuel,
+    what_a_guest_passes_for_requests_is_an_output_limit_in_all,
+};
 pub(crate) use self::limits::{
     a_run_that_leaves_its_requests_behind_leaves_no_connection,
     the_connections_of_a_run_are_few_at_a_time_and_end_with_it,
@@ -27,6 +33,7 @@ fn outbound(origins: &[&str], networks: &[&str]) -> Outbound {
     Outbound {
         origins: origins.collect(),
         networks: networks.collect(),
+        ..Outbound::default()
     }
 }
 

@@ -99,6 +99,11 @@ macro_rules! guest_table {
                 memories_that_are_too_large_together_are_a_memory_limit:
                     Agent(usual()) => MemoryLimit, "67108864 bytes of memory";
             }
+            HoardsRequests {
+                [network::what_a_guest_passes_for_requests_is_an_output_limit_in_all];
+                [network::each_byte_of_a_request_that_is_passed_given_or_copied_costs_fuel];
+                [network::a_guest_that_only_reads_its_request_is_out_of_fuel];
+            }
             HoldsRequests {
                 [network::the_connections_of_a_run_are_few_at_a_time_and_end_with_it];
                 [network::a_run_that_leaves_its_requests_behind_leaves_no_connection];

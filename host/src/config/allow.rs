@@ -68,6 +68,11 @@ fn networks(section: &mut Section<'_>) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for text in texts {
         match text.parse::<IpNet>() {
+            // Mapped addresses are the IPv4 addresses that they carry, so it would never match.
+            Ok(IpNet::V6(network)) if network.addr().to_ipv4_mapped().is_some() => section.problem(
+                key,
+                format!("{text:?} is written as IPv6: write the IPv4 network that it carries"),
+            ),
             Ok(network) => networks.push(network),
             Err(_) => section.problem(
                 key,
@@ -140,7 +145,7 @@ mod tests {
             directories = { "cache" = { path = "cache", access = "write" } }
             env = { "A-B" = "1" }
             secrets = { A = { env = "A", file = "a" } }
-            allowed_private_networks = ["10.0.0.0/99"]
+            allowed_private_networks = ["10.0.0.0/99", "::ffff:10.0.0.0/104"]
             files = []
             "#,
         )
@@ -159,6 +164,6 @@ mod tests {
                 "{at}: {text:#?}"
             );
         }
-        assert_eq!(text.len(), 6, "{text:#?}");
+        assert_eq!(text.len(), 7, "{text:#?}");
     }
 }

@@ -104,6 +104,7 @@ pub(super) fn outbound(needs: &Needs, allowed: &Allowed) -> Outbound {
     Outbound {
         origins: granted.cloned().collect(),
         networks: allowed.allowed_private_networks.clone(),
+        ..Outbound::default()
     }
 }
 

@@ -1,11 +1,10 @@
 //! A component that asks to be loaded.
 
+use std::sync::LazyLock;
+
 use super::{Limits, LoadError, Outbound};
 
-static NOWHERE: Outbound = Outbound {
-    origins: Vec::new(),
-    networks: Vec::new(),
-};
+static NOWHERE: LazyLock<Outbound> = LazyLock::new(Outbound::default);
 
 /// The bytes of a component and the limits within which it is compiled.
 #[derive(Debug, Clone, Copy)]

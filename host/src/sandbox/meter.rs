@@ -47,6 +47,8 @@ pub(super) enum Exceeded {
     HostBytes(usize),
     #[error("asked for more than {0} random bytes (`random_bytes`)")]
     RandomBytes(u64),
+    #[error("sent more than {0} requests over HTTP (`http_requests`)")]
+    HttpRequests(u32),
     #[error("holds more than {0} handles (`handles`)")]
     Handles(usize),
 }
@@ -87,7 +89,7 @@ impl Meter {
     }
 
     /// Bytes that the guest is given.
-    fn gave(&mut self, bytes: usize) {
+    pub(super) fn gave(&mut self, bytes: usize) {
         self.owes(bytes as u64, price::BYTE);
     }
 

@@ -12,12 +12,14 @@ mod exchange;
 mod origin;
 mod resolve;
 mod tls;
+mod types;
 mod wire;
 
 use ipnet::IpNet;
 
 pub(super) use self::client::{Client, MAX_FIELDS, link};
 pub use self::origin::{Origin, OriginError};
+pub use self::resolve::Lookups;
 
 /// Where a plugin may send requests to. Nowhere by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct Outbound {
     pub origins: Vec<Origin>,
     /// Networks that origins may lie in though they are private.
     pub networks: Vec<IpNet>,
+    /// Bounds the lookups of all its runs.
+    pub lookups: Lookups,
 }
 
 impl Outbound {
@@ -46,7 +50,7 @@ pub(super) enum Denied {
     NoOrigin { asked: String, reason: OriginError },
     /// Its origin is not in the list.
     #[error(
-        "asked for {0}, which is not granted: it needs {0:?} under `allowed_outbound_hosts`, in the \
+        "asked for {0}, which is not granted: it needs \"{0}\" under `allowed_outbound_hosts`, in the \
          manifest and in the configuration"
     )]
     NotGranted(Origin),

@@ -131,9 +131,10 @@ fn class(error: &wasmtime::Error, state: &State, limits: &Limits, stack: &[Strin
 /// What a guest wanted of the host beyond a limit.
 fn over(exceeded: Exceeded, stack: &[String]) -> Failure {
     let error_type = match exceeded {
-        Exceeded::HostCallBytes(_) | Exceeded::HostBytes(_) | Exceeded::RandomBytes(_) => {
-            ErrorType::OutputLimit
-        }
+        Exceeded::HostCallBytes(_)
+        | Exceeded::HostBytes(_)
+        | Exceeded::RandomBytes(_)
+        | Exceeded::HttpRequests(_) => ErrorType::OutputLimit,
         Exceeded::Handles(_) => ErrorType::MemoryLimit,
     };
     Failure::new(error_type, format!("{exceeded}{}", at(stack)))

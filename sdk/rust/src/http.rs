@@ -17,8 +17,8 @@
 //! ["https://api.example.com:443"]`. A request to any other origin, or to one whose addresses are
 //! private, ends the run as `capability_denied`: it does not come back as an [`Error`]. Redirects
 //! are not followed: a plugin that wants to sends a new request, which is checked as any other.
-//! The host bounds requests for each run, bytes of each response, and time (`http_requests`,
-//! `http_response_bytes`, `http_timeout_ms`).
+//! The host bounds bytes of each response and time (`http_response_bytes`, `http_timeout_ms`), and
+//! requests for each run (`http_requests`): one more ends the run as `output_limit`.
 //!
 //! Outside a host, in a plugin's own tests, every request fails with [`Error::NoHost`].
 
@@ -174,8 +174,6 @@ impl Response {
 pub enum Error {
     /// The request cannot be sent as it is: its URL, method or headers.
     Request(String),
-    /// The run has made all the requests that it may (`http_requests`).
-    TooManyRequests,
     /// The name does not resolve, or nobody answers there.
     Unreachable(String),
     /// The server's certificate is not trusted, or TLS fails.
@@ -196,7 +194,6 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Request(why) => write!(f, "the request cannot be sent: {why}"),
-            Self::TooManyRequests => f.write_str("the run has made all its requests"),
             Self::Unreachable(why) => write!(f, "the server cannot be reached: {why}"),
             Self::Tls(why) => write!(f, "no secure connection: {why}"),
             Self::TimedOut => f.write_str("the server took too long"),
@@ -217,7 +214,6 @@ impl From<Error> for HandlerError {
                 Self::retryable(error)
             }
             Error::Request(_)
-            | Error::TooManyRequests
             | Error::Tls(_)
             | Error::TooLarge
             | Error::Response(_)

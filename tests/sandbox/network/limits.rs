@@ -148,7 +148,7 @@ async fn a_server_that_is_not_there_cannot_be_reached() {
 }
 
 #[tokio::test]
-async fn more_requests_than_the_limit_are_refused() {
+async fn more_requests_than_the_limit_are_an_output_limit() {
     let server = Server::start(answer(OK)).await;
     let limits = LimitsPatch {
         http_requests: Some(2),
@@ -159,8 +159,13 @@ async fn more_requests_than_the_limit_are_refused() {
     let output = send(granted.clone(), limits, input(2)).await;
     assert_eq!(output.expect("two")["status"], 200);
     let failure = fails(granted, limits, input(3)).await;
-    assert_eq!(failure.error_type, ErrorType::PermanentError, "{failure}");
-    assert!(failure.message.contains("all its requests"), "{failure}");
+    assert_eq!(failure.error_type, ErrorType::OutputLimit, "{failure}");
+    assert!(
+        failure
+            .message
+            .contains("2 requests over HTTP (`http_requests`)"),
+        "{failure}"
+    );
     assert_eq!(server.seen().len(), 4);
 }
 

@@ -7,21 +7,21 @@ use tokio::time::{Instant, timeout_at};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler::Host as _;
-use wasmtime_wasi_http::p2::bindings::http::types::{self, ErrorCode, IoError, Scheme};
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
 use wasmtime_wasi_http::{
-    Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
+    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
 };
 
 use super::exchange::{Connection, Exchange, Times};
 use super::resolve::{Permitted, resolve};
-use super::{Denied, Origin, Outbound};
+use super::{Denied, Origin, Outbound, types};
 use crate::failure::clean;
+use crate::sandbox::meter::Exceeded;
 use crate::sandbox::{Limits, State};
 
-/// Interfaces of the WASI that is linked; guests of any other 0.2 find them too.
+/// Of the WASI that is linked; guests of any other 0.2 find it too.
 const HANDLER: &str = "wasi:http/outgoing-handler@0.2.12";
-const TYPES: &str = "wasi:http/types@0.2.12";
 
 /// Connections of one run that are open at a time. Further requests wait for one to end.
 const MAX_OPEN: usize = 8;
@@ -59,37 +59,28 @@ impl Client {
         }
     }
 
-    /// Whether one more request may be made.
-    fn count(&mut self) -> bool {
+    /// The library's view of it.
+    pub(super) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> WasiHttpCtxView<'a> {
+        view(&mut self.hooks, table, &mut self.fields)
+    }
+
+    /// Counts one more request.
+    fn count(&mut self) -> Result<(), Exceeded> {
         let left = self.left.checked_sub(1);
-        self.left = left.unwrap_or(0);
-        left.is_some()
+        self.left = left.ok_or(Exceeded::HttpRequests(self.limits.http_requests))?;
+        Ok(())
     }
 }
 
 /// Interface by interface: nobody calls guests over HTTP.
 pub(in crate::sandbox) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    let options = types::LinkOptions::default();
-    types::add_to_linker::<State, WasiHttp>(linker, &options, |state| {
-        let State { http, table, .. } = state;
-        view(&mut http.hooks, table, &mut http.fields)
-    })?;
+    types::link(linker)?;
     linker.instance(HANDLER)?.func_wrap_async(
         "handle",
         |mut store: StoreContextMut<'_, State>, (request, options): (_, Option<_>)| {
             Box::new(async move { Ok((handle(store.data_mut(), request, options).await?,)) })
         },
     )?;
-    // The library's looks for a type that it does not put there itself.
-    linker.allow_shadowing(true);
-    linker.instance(TYPES)?.func_wrap(
-        "http-error-code",
-        |store: StoreContextMut<'_, State>, (error,): (Resource<IoError>,)| {
-            let error = store.data().table.get(&error)?;
-            Ok((error.downcast_ref().and_then(error_code),))
-        },
-    )?;
-    linker.allow_shadowing(false);
     Ok(())
 }
 
@@ -113,10 +104,7 @@ async fn handle(
         Some(options) => Some(state.table.delete(options)?),
         None => None,
     };
-    if !state.http.count() {
-        state.table.delete(request)?;
-        return Ok(Err(ErrorCode::HttpRequestDenied));
-    }
+    state.http.count()?;
     let times = Times::starting_now(state.http.limits.http_timeout(), options);
     let origin = origin(state, &request)?;
     let outbound = Arc::clone(&state.http.outbound);
@@ -168,7 +156,7 @@ async fn lookup(
     origin: Origin,
     by: Instant,
 ) -> Result<Result<Permitted, Error>, Denied> {
-    let found = match timeout_at(by, resolve(&origin)).await {
+    let found = match timeout_at(by, resolve(&outbound.lookups, &origin)).await {
         Ok(Ok(found)) => found,
         Ok(Err(_)) => {
             return Ok(Err(Error::DnsError {
@@ -204,22 +192,5 @@ impl WasiHttpHooks for Hooks {
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         CHUNK
-    }
-}
-
-/// The code of an error that ended a response's body.
-fn error_code(error: &Error) -> Option<ErrorCode> {
-    match error {
-        Error::HttpResponseTimeout => Some(ErrorCode::HttpResponseTimeout),
-        Error::ConnectionReadTimeout => Some(ErrorCode::ConnectionReadTimeout),
-        Error::HttpResponseBodySize(size) => Some(ErrorCode::HttpResponseBodySize(*size)),
-        Error::HttpResponseHeaderSectionSize(size) => {
-            Some(ErrorCode::HttpResponseHeaderSectionSize(*size))
-        }
-        Error::HttpResponseIncomplete => Some(ErrorCode::HttpResponseIncomplete),
-        Error::ConnectionTerminated => Some(ErrorCode::ConnectionTerminated),
-        Error::HttpProtocolError => Some(ErrorCode::HttpProtocolError),
-        // Wasmtime's type: no other ends a body (`Timed`, `translate`).
-        _ => None,
     }
 }

@@ -2,13 +2,20 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 use super::origin::Host;
 use super::{Denied, Origin, Outbound, address};
 
 /// Addresses tried for one request, and shown in one message.
 const MAX_ADDRESSES: usize = 8;
+
+/// Names of one plugin that are looked up at a time.
+const MAX_LOOKUPS: usize = 4;
 
 /// An origin that was granted, with addresses that were checked. There is no other way to one:
 /// who connects to these cannot be led elsewhere by a second answer of a name server.
@@ -22,17 +29,59 @@ pub(super) struct Permitted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sandbox) struct Refused(IpAddr, &'static str);
 
-/// What name servers say of a host, asked once. Dropped, the question goes on in a thread of the
-/// runtime until the system's resolver gives it up.
+/// Bounds the lookups of a plugin, those that nobody waits for any more among them: each takes a
+/// thread, of those that the files of all guests need too. It is no part of what is granted: any
+/// two are equal.
+#[derive(Debug, Clone)]
+pub struct Lookups(Arc<Semaphore>);
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_LOOKUPS)))
+    }
+}
+
+impl PartialEq for Lookups {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Lookups {}
+
+impl Lookups {
+    /// Waits until fewer are under way, and asks in a thread of the runtime. Dropped while it
+    /// waits, it asks nothing; dropped later, the question goes on and counts until the system's
+    /// resolver ends it.
+    async fn ask(
+        &self,
+        question: impl FnOnce() -> io::Result<Vec<IpAddr>> + Send + 'static,
+    ) -> io::Result<Vec<IpAddr>> {
+        let permit = Arc::clone(&self.0).acquire_owned().await;
+        let permit = permit.map_err(io::Error::other)?;
+        let answer = spawn_blocking(move || {
+            let answer = question();
+            drop(permit);
+            answer
+        });
+        answer.await.map_err(io::Error::other)?
+    }
+}
+
+/// What name servers say of a host, asked once.
 ///
 /// # Errors
 /// The resolver's.
-pub(super) async fn resolve(origin: &Origin) -> io::Result<Vec<IpAddr>> {
+pub(super) async fn resolve(lookups: &Lookups, origin: &Origin) -> io::Result<Vec<IpAddr>> {
     match origin.host() {
         Host::Address(address) => Ok(vec![*address]),
         Host::Name(name) => {
-            let found = tokio::net::lookup_host((name.as_str(), origin.port())).await?;
-            Ok(found.map(|address| address.ip()).collect())
+            let (name, port) = (name.clone(), origin.port());
+            let question = move || {
+                let found = (name.as_str(), port).to_socket_addrs()?;
+                Ok(found.map(|address| address.ip()).collect())
+            };
+            lookups.ask(question).await
         }
     }
 }
@@ -97,6 +146,7 @@ mod tests {
                 .iter()
                 .map(|text| text.parse().expect("network"))
                 .collect(),
+            ..Outbound::default()
         }
     }
 
@@ -161,9 +211,52 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_resolves_to_itself() {
-        let found = resolve(&origin("http://[::1]:80"))
+        let found = resolve(&Lookups::default(), &origin("http://[::1]:80"))
             .await
             .expect("no lookup");
         assert_eq!(found, ["::1".parse::<IpAddr>().expect("address")]);
+    }
+
+    #[tokio::test]
+    async fn lookups_that_nobody_waits_for_count_until_they_are_answered() {
+        let lookups = Lookups::default();
+        let (started, mut starts) = tokio::sync::mpsc::unbounded_channel();
+        let mut answers = Vec::new();
+        for _ in 0..MAX_LOOKUPS {
+            let (answer, answered) = std::sync::mpsc::channel();
+            answers.push(answer);
+            let (lookups, started) = (lookups.clone(), started.clone());
+            let waiting = tokio::spawn(async move {
+                let hung = move || {
+                    started.send(()).map_err(io::Error::other)?;
+                    answered.recv().map_err(io::Error::other)
+                };
+                lookups.ask(hung).await
+            });
+            starts.recv().await.expect("it asks");
+            waiting.abort();
+            assert!(waiting.await.expect_err("given up").is_cancelled());
+        }
+        assert_eq!(lookups.0.available_permits(), 0);
+
+        let soon = std::time::Duration::from_millis(50);
+        let name = origin("http://localhost");
+        let waited = tokio::time::timeout(soon, resolve(&lookups, &name)).await;
+        assert!(waited.is_err(), "{waited:?}");
+
+        drop(answers);
+        let found = resolve(&lookups, &name).await.expect("it has its turn");
+        assert!(found.iter().all(IpAddr::is_loopback), "{found:?}");
+    }
+
+    #[test]
+    fn a_denial_says_what_to_write_where() {
+        let denied = outbound(&[]).granted(origin("https://api.example.com"));
+        assert_eq!(
+            denied.expect_err("not granted").to_string(),
+            "asked for https://api.example.com:443, which is not granted: it needs \
+             \"https://api.example.com:443\" under `allowed_outbound_hosts`, in the manifest and in \
+             the configuration"
+        );
     }
 }

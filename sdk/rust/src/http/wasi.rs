@@ -148,7 +148,6 @@ fn read(incoming: IncomingResponse) -> Result<Response, Error> {
 fn of_code(code: ErrorCode) -> Error {
     let text = format!("{code:?}");
     match code {
-        ErrorCode::HttpRequestDenied => Error::TooManyRequests,
         ErrorCode::DnsTimeout
         | ErrorCode::ConnectionTimeout
         | ErrorCode::ConnectionReadTimeout
@@ -169,7 +168,8 @@ fn of_code(code: ErrorCode) -> Error {
         | ErrorCode::HttpResponseBodySize(_)
         | ErrorCode::HttpResponseTrailerSectionSize(_)
         | ErrorCode::HttpResponseTrailerSize(_) => Error::TooLarge,
-        ErrorCode::HttpRequestLengthRequired
+        ErrorCode::HttpRequestDenied
+        | ErrorCode::HttpRequestLengthRequired
         | ErrorCode::HttpRequestBodySize(_)
         | ErrorCode::HttpRequestMethodInvalid
         | ErrorCode::HttpRequestUriInvalid
