@@ -226,7 +226,19 @@ fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
 
 /// Marks that reorder or hide text on a terminal.
 pub(crate) fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            // Line and paragraph separators among them.
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            // Tags, which spell text that nobody sees.
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -239,6 +251,15 @@ mod tests {
     fn a_message_loses_ansi_sequences_and_control_characters() {
         let dirty = "\u{1b}[31mred\u{1b}[0m\0 alert\r\n\tnow\u{1b}]0;title\u{7}!\u{202e}";
         assert_eq!(clean(dirty, 100), "red alert now!");
+    }
+
+    #[test]
+    fn a_message_loses_marks_that_hide_or_reorder_text() {
+        let marks =
+            "\u{ad}\u{61c}\u{180e}\u{200b}\u{202e}\u{2060}\u{2069}\u{206a}\u{feff}\u{e0041}";
+        assert_eq!(clean(&format!("a{marks}b"), 100), "ab");
+        assert_eq!(clean("a\u{2028}b\u{2029}c", 100), "a b c");
+        assert!(['\u{2028}', '\u{2029}'].into_iter().all(is_invisible));
     }
 
     #[test]

@@ -37,7 +37,11 @@ pub(super) async fn run(verb: Verb, global: &Global) -> anyhow::Result<ExitCode>
 fn signature_policy(global: &Global) -> Result<SignaturePolicy, ConfigError> {
     match global.load() {
         Ok(config) => Ok(config.signatures),
-        Err(ConfigError::Unreadable { .. }) => Ok(SignaturePolicy::default()),
-        Err(error @ ConfigError::Invalid { .. }) => Err(error),
+        Err(ConfigError::Unreadable { reason, .. })
+            if reason.kind() == std::io::ErrorKind::NotFound =>
+        {
+            Ok(SignaturePolicy::default())
+        }
+        Err(error @ (ConfigError::Unreadable { .. } | ConfigError::Invalid { .. })) => Err(error),
     }
 }

@@ -22,6 +22,32 @@ enum Env {
     Names(BTreeSet<VariableName>),
 }
 
+/// Where secrets are from. Whatever is wrong with them, no value is shown: one that stands here
+/// may be the secret itself.
+#[derive(serde::Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected { NAME = { env = \"VARIABLE\" } } or { NAME = { file = \"PATH\" } }: a \
+                 secret's value does not stand in the configuration; names have letters, digits \
+                 and `_`"
+)]
+enum Secrets {
+    Sources(BTreeMap<VariableName, SecretSource>),
+}
+
+fn secrets(section: &mut Section<'_>, folder: &Path) -> BTreeMap<VariableName, SecretSource> {
+    let Some(Secrets::Sources(mut sources)) = section.get("secrets") else {
+        return BTreeMap::new();
+    };
+    for source in sources.values_mut() {
+        match source {
+            SecretSource::Env(_) | SecretSource::Given(_) => {}
+            SecretSource::File(path) => *path = folder.join(&path),
+        }
+    }
+    sources
+}
+
 /// Relative paths are relative to `folder`.
 pub(super) fn allow(section: &mut Section<'_>, folder: &Path) -> Allowed {
     let repository = section.get("repository");
@@ -44,19 +70,11 @@ pub(super) fn allow(section: &mut Section<'_>, folder: &Path) -> Allowed {
             .collect(),
         None => BTreeMap::new(),
     };
-    let mut secrets: BTreeMap<VariableName, SecretSource> =
-        section.get("secrets").unwrap_or_default();
-    for source in secrets.values_mut() {
-        match source {
-            SecretSource::Env(_) | SecretSource::Given(_) => {}
-            SecretSource::File(path) => *path = folder.join(&path),
-        }
-    }
     Allowed {
         repository,
         directories,
         env,
-        secrets,
+        secrets: secrets(section, folder),
         allowed_outbound_hosts: section.get("allowed_outbound_hosts").unwrap_or_default(),
         allowed_private_networks: networks(section),
     }
@@ -135,6 +153,35 @@ mod tests {
         assert_eq!(allowed.allowed_private_networks.len(), 2);
         let allowed = read("env = ['HOME']").expect("names");
         assert_eq!(allowed.env[&name("HOME")], Variable::OfTheHost);
+    }
+
+    #[test]
+    fn a_value_in_the_place_of_a_secrets_source_is_not_shown() {
+        for text in [
+            "secrets = { API_TOKEN = 'hunter2' }",
+            "secrets = { API_TOKEN = { value = 'hunter2' } }",
+            "secrets = { API_TOKEN = { env = 'hunter2!' } }",
+            "secrets = { API_TOKEN = { env = 'A', value = 'hunter2' } }",
+            "secrets = { API_TOKEN = ['hunter2'] }",
+            "secrets = { 'hunter2!' = { env = 'A' } }",
+            "secrets = 'hunter2'",
+            "env = 'hunter2'",
+            "env = { A = ['hunter2'] }",
+        ] {
+            let problems = read(text).expect_err(text);
+            assert_eq!(problems.len(), 1, "{text}");
+            let shown = problems[0].to_string();
+            assert!(!shown.contains("hunter2"), "{text}: {shown}");
+            assert!(shown.contains(": expected {"), "{text}: {shown}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_of_syntax_is_named_by_its_line_which_is_not_shown() {
+        let problems = parse("a = 1\nbus = 'rediss://user:hunter2@host\n").expect_err("no TOML");
+        let shown = problems[0].to_string();
+        assert!(shown.starts_with("syntax: line 2: "), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
     }
 
     #[test]

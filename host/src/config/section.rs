@@ -12,9 +12,23 @@ pub(crate) fn parse(text: &str) -> Result<Table, Vec<Problem>> {
     text.parse().map_err(|error: toml::de::Error| {
         vec![Problem {
             at: "syntax".into(),
-            message: error.to_string().trim().to_owned(),
+            message: match error.span() {
+                // Never the line itself, which may hold a password.
+                Some(span) => format!(
+                    "line {}: {}",
+                    line(text, span.start),
+                    error.message().trim()
+                ),
+                None => error.message().trim().to_owned(),
+            },
         }]
     })
+}
+
+/// The line that a byte is in, from 1.
+fn line(text: &str, at: usize) -> usize {
+    let before = text.bytes().take(at);
+    before.filter(|byte| *byte == b'\n').count() + 1
 }
 
 /// A table that is being read. What is left when it is [finished](Section::finish) is

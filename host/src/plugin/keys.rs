@@ -117,7 +117,7 @@ impl PublicKey {
     }
 }
 
-/// A key that signs. Wiped from memory when it is dropped; shown nowhere.
+/// A key that signs. Shown nowhere.
 pub struct PrivateKey(SigningKey);
 
 impl PrivateKey {

@@ -17,7 +17,9 @@ pub struct MountPoint(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MountPointError {
     /// It is not absolute, or there is another way to write it.
-    #[error("{0:?} is no mount point: use an absolute path without `.`, `..` and empty parts")]
+    #[error(
+        "{0:?} is no mount point: use an absolute path without `.`, `..`, empty parts, `\"` and `\\`"
+    )]
     NotNormal(String),
     /// It would hide the repository, or a part of it.
     #[error("{0:?} is no mount point: {REPOSITORY_PATH} is the place of the event's repository")]
@@ -36,8 +38,9 @@ impl TryFrom<String> for MountPoint {
     type Error = MountPointError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let is_part =
-            |part: &str| !matches!(part, "" | "." | "..") && !part.chars().any(char::is_control);
+        // Quotes and backslashes would end the key that it is in a configuration.
+        let is_bad = |c: char| c.is_control() || matches!(c, '"' | '\\');
+        let is_part = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(is_bad);
         let parts = text.strip_prefix('/').map(|rest| rest.split('/'));
         if !parts.is_some_and(|mut parts| parts.all(is_part)) {
             return Err(MountPointError::NotNormal(text));
@@ -133,7 +136,18 @@ mod tests {
             assert_eq!(point(good).map(String::from), Ok(good.to_owned()));
         }
         for bad in [
-            "", "/", "cache", "//cache", "/cache/", "/a//b", "/a/./b", "/a/..", "/../etc", "/a\0b",
+            "",
+            "/",
+            "cache",
+            "//cache",
+            "/cache/",
+            "/a//b",
+            "/a/./b",
+            "/a/..",
+            "/../etc",
+            "/a\0b",
+            "/a\" = 1 #",
+            "/a\\b",
         ] {
             let error = point(bad).expect_err(bad);
             assert!(matches!(error, MountPointError::NotNormal(_)), "{error}");
