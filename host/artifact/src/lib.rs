@@ -141,7 +141,9 @@ pub fn settings(engine: &Engine) -> [u8; 32] {
     hasher.0.finalize().into()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// In lower-case hex.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut hex, byte| {
         // Writing to a String does not fail.
         let _ = write!(hex, "{byte:02x}");

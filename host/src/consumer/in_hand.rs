@@ -143,21 +143,10 @@ impl InHand {
     /// Keeps a delivery until its plugin and then the sandbox have room for it.
     fn wait(&mut self, lease: Lease, prepared: Prepared, plugin: Arc<Plugin>) {
         let sandbox = Arc::clone(&self.sandbox);
-        let mut stop = self.stop.clone();
+        let stop = self.stop.clone();
         let to_go_back = lease.clone();
         let task = self.running.spawn(async move {
-            let turn = async {
-                let plugin = plugin.turn().await;
-                let slot = sandbox.slot().await?;
-                Some(Turn {
-                    _plugin: plugin,
-                    _slot: slot,
-                })
-            };
-            let turn = tokio::select! {
-                turn = turn => turn,
-                _ = stop.wait_for(|stop| *stop) => None,
-            };
+            let turn = turn(Some(&plugin), sandbox.slot(), stop).await;
             match turn {
                 Some(turn) => Step::Begins(prepared, turn),
                 None => Step::Ended(release(to_go_back)),
@@ -178,26 +167,13 @@ impl InHand {
     fn alone(&self, delivery: Delivery) -> impl Future<Output = Step> + Send + 'static {
         let (bus, subscription) = (Arc::clone(&self.bus), Arc::clone(&self.subscription));
         let (pipeline, sandbox) = (Arc::clone(&self.pipeline), Arc::clone(&self.sandbox));
-        let mut stop = self.stop.clone();
+        let stop = self.stop.clone();
         async move {
             let (entry, lease) = (delivery.lease.entry, delivery.lease.clone());
             tracing::warn!(%entry, attempt = delivery.attempt, "hosts died with it: it runs alone");
             let prepared = pipeline.prepare(delivery);
-            let turn = async {
-                let plugin = match prepared.plugin() {
-                    Some(plugin) => plugin.turn().await,
-                    None => None,
-                };
-                let slot = sandbox.all_slots().await?;
-                Some(Turn {
-                    _plugin: plugin,
-                    _slot: slot,
-                })
-            };
-            let turn = tokio::select! {
-                turn = turn => turn,
-                _ = stop.wait_for(|stop| *stop) => None,
-            };
+            let plugin = prepared.plugin().map(Arc::as_ref);
+            let turn = turn(plugin, sandbox.all_slots(), stop).await;
             let Some(turn) = turn else {
                 return Step::Ended(release(lease));
             };
@@ -253,6 +229,28 @@ impl InHand {
         self.waiting.clear();
         let leases = std::mem::take(&mut self.tasks).into_values();
         leases.map(release).collect()
+    }
+}
+
+/// Waits for the plugin's turn, and then for the sandbox. None where the host stops first.
+async fn turn(
+    plugin: Option<&Plugin>,
+    slots: impl Future<Output = Option<OwnedSemaphorePermit>>,
+    mut stop: watch::Receiver<bool>,
+) -> Option<Turn> {
+    let turn = async {
+        let plugin = match plugin {
+            Some(plugin) => plugin.turn().await,
+            None => None,
+        };
+        Some(Turn {
+            _plugin: plugin,
+            _slot: slots.await?,
+        })
+    };
+    tokio::select! {
+        turn = turn => turn,
+        _ = stop.wait_for(|stop| *stop) => None,
     }
 }
 
