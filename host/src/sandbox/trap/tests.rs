@@ -228,6 +228,11 @@ fn errors_of_a_type_are_classified_by_it() {
             ErrorType::OutputLimit,
             "7 random bytes",
         ),
+        (
+            Error::new(Exceeded::HttpRequests(8)),
+            ErrorType::OutputLimit,
+            "8 requests over HTTP (`http_requests`)",
+        ),
         (Error::new(gone), ErrorType::Trap, "its handles"),
         (
             Error::new(not_utf8),
