@@ -110,6 +110,7 @@ pub(super) fn outbound(needs: &Needs, allowed: &Allowed) -> Outbound {
 fn env(name: &VariableName, from: &Variable) -> Result<Secret, Unprovided> {
     let value = match from {
         Variable::Value(value) => Some(value.clone()),
+        Variable::Given(value) => return Ok(value.clone()),
         Variable::OfTheHost => std::env::var(name.as_str()).ok(),
     };
     value
