@@ -1,6 +1,7 @@
 //! Plugins: a component and its manifest, at one version, known by its digest.
 
 mod deploy;
+mod files;
 pub mod gate;
 mod grants;
 mod keys;
@@ -22,6 +23,7 @@ use crate::failure::{ErrorType, Failure};
 use crate::sandbox::{Call, Grants, Limits, LoadError, Loaded, Run, Sandbox};
 
 pub use deploy::{DeployError, Target};
+pub(crate) use files::read_small;
 pub use grants::{Allowed, Directory, Grant, Needs, SecretSource, Variable};
 pub use keys::{KeyError, KeyId, PrivateKey, PublicKey, TrustedKeys};
 pub use manifest::{Manifest, ManifestError};

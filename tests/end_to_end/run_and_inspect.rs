@@ -61,6 +61,21 @@ async fn plugin_inspect_shows_a_plugin_and_exits_with_1_where_a_host_would_refus
 }
 
 #[tokio::test]
+async fn plugin_inspect_takes_the_directory_of_a_plugin_that_asks_for_http() {
+    let site = Site::on_sqlite();
+    let asks = "world = \"agent\"\nneeds.allowed_outbound_hosts = ['https://api.example.com:443']";
+    site.install("sends-request", asks);
+    let args = ["plugin", "inspect", "plugins/sends-request", "--json"];
+    let shown = site.hothouse(&args).await.exits(0).json();
+    assert_eq!(shown["refusals"], json!([]), "{shown:#}");
+    assert_eq!(shown["ungranted"], json!([]), "{shown:#}");
+    // Whose manifest does not ask is refused for what its component imports.
+    site.install("sends-request", "world = \"agent\"");
+    let refused = site.hothouse(&args).await.exits(1).json();
+    assert_ne!(refused["refusals"], json!([]), "{refused:#}");
+}
+
+#[tokio::test]
 async fn run_shows_outcome_and_cost_and_exits_with_1_where_the_event_fails() {
     let site = configured();
     site.install("rejects-input", "world = \"agent\"");

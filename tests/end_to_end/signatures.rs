@@ -1,6 +1,7 @@
 //! Signed plugins: what a host runs and refuses, and the verbs that make and check signatures.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use serde_json::{Value, json};
 
@@ -167,6 +168,55 @@ async fn verify_and_inspect_say_who_signed_and_exit_with_1_where_a_host_would_re
     site.write(&format!("{directory}/plugin.sig"), "version = 1\n");
     let refused = site.hothouse(&inspect).await.exits(1);
     let why = "plugin.sig is no signature";
+    assert!(refused.stderr.contains(why), "{refused:#?}");
+}
+
+#[tokio::test]
+async fn sign_follows_no_link_that_the_author_left_and_reads_nothing_but_files() {
+    let site = Site::on_sqlite();
+    keygen(&site, "release").await;
+    site.install(AGENT, "world = \"agent\"");
+    let directory = site.folder().join("plugins").join(AGENT);
+    site.write("mine", "precious");
+    let mine = site.folder().join("mine");
+    for name in ["plugin.sig.new", "plugin.sig"] {
+        symlink(&mine, directory.join(name)).expect("a link");
+    }
+    sign(&site, AGENT, "release").await;
+    assert_eq!(fs::read_to_string(&mine).expect("a file"), "precious");
+    let signed = directory.join("plugin.sig");
+    let found = fs::symlink_metadata(&signed).expect("a signature");
+    assert!(found.is_file());
+    assert!(!directory.join("plugin.sig.new").exists());
+
+    for (name, part) in [
+        (format!("{AGENT}.wasm"), "it is no file"),
+        ("plugin.toml".to_owned(), "it is no file"),
+    ] {
+        fs::remove_file(directory.join(&name)).expect("remove");
+        symlink("/dev/zero", directory.join(&name)).expect("a link");
+        let path = format!("plugins/{AGENT}");
+        for args in [
+            ["plugin", "sign", &path, "--key", "release.key"],
+            ["plugin", "verify", &path, "--key", "release.pub"],
+        ] {
+            let refused = site.hothouse(&args).await;
+            assert!(refused.stderr.contains(part), "{name}: {refused:#?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_there_and_cannot_be_read_is_not_taken_for_none() {
+    let site = Site::on_sqlite();
+    site.install(AGENT, "world = \"agent\"");
+    let inspect = format!("plugins/{AGENT}");
+    let args = ["plugin", "inspect", &inspect, "--config"];
+    let absent = [&args[..], &["absent.toml"]].concat();
+    site.hothouse(&absent).await.exits(0);
+    let directory = [&args[..], &["plugins"]].concat();
+    let refused = site.hothouse(&directory).await.exits(2);
+    let why = "cannot read the configuration";
     assert!(refused.stderr.contains(why), "{refused:#?}");
 }
 

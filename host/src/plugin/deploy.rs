@@ -5,16 +5,15 @@
 //! where the machine stops in between; what such a stop leaves beside it, the next deploy removes.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _};
+use std::fs::{self, File, Metadata};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, openat, renameat_with};
 
+use super::gate::Files;
 use super::{Manifest, ManifestError, SignatureFile};
-
-/// Most bytes of a file beside the component.
-const MAX_SMALL: u64 = 1 << 20;
 
 /// Files shown of those that are not a plugin's.
 const SHOWN: usize = 5;
@@ -68,20 +67,24 @@ pub enum DeployError {
     /// The source is the target.
     #[error("{path} is what is in place already", path = .0.display())]
     InPlace(PathBuf),
-    /// The source is not what it was a moment ago.
-    #[error("{path} changed while it was deployed", path = .0.display())]
-    Changed(PathBuf),
-    /// The copy's manifest.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// All is done but the last step.
+    /// A deploy would put the version before, or what it is about to put in place, where another
+    /// plugin is.
     #[error(
-        "the new version is in place; the one before could not be kept and is at {path} until the \
-         next deploy: {reason}", path = .path.display()
+        "{path} is another plugin's path, and a deploy to this one needs it: give one of the two \
+         another `path`", path = .0.display()
+    )]
+    Taken(PathBuf),
+    /// All is done but what follows the exchange.
+    #[error(
+        "the new version is in place, but not all is done: {reason}; the version before, where \
+         there was one, is at {path} until the next deploy, or at {previous}",
+        path = .path.display(), previous = .previous.display()
     )]
     NotKept {
-        /// Where the version before is.
+        /// Where the version before was put by the exchange.
         path: PathBuf,
+        /// Where it is kept.
+        previous: PathBuf,
         /// Why.
         reason: Box<DeployError>,
     },
@@ -89,10 +92,14 @@ pub enum DeployError {
 
 impl Target {
     /// Takes hold of a plugin's directory, which need not exist. The folder that it is in must.
+    /// `others` are the directories of other plugins, which no deploy to this one may touch.
     ///
     /// # Errors
     /// [`DeployError`]: also where it holds files that are not a plugin's.
-    pub fn hold(path: &Path) -> Result<Self, DeployError> {
+    pub fn hold<'a>(
+        path: &Path,
+        others: impl IntoIterator<Item = &'a Path>,
+    ) -> Result<Self, DeployError> {
         let no_directory = || DeployError::NoDirectory(path.to_owned());
         let name = path.file_name().ok_or_else(no_directory)?;
         let folder = match path.parent() {
@@ -120,6 +127,13 @@ impl Target {
             exists: is_plugin(path)?,
             folder: held,
         };
+        for other in others {
+            for needed in [&target.previous, &target.staged] {
+                if is_same(other, needed) {
+                    return Err(DeployError::Taken(other.to_owned()));
+                }
+            }
+        }
         is_plugin(&target.previous)?;
         is_plugin(&target.staged)?;
         Ok(target)
@@ -133,8 +147,8 @@ impl Target {
         self.exists.then(|| Manifest::load(&self.path))
     }
 
-    /// Puts the plugin in `source` in place. What was there is then at the path that is given
-    /// back. `manifest` and `digest` are what was examined: nothing else is put in place.
+    /// Puts the plugin that was examined in `source` in place: these very bytes. What was there
+    /// is then at the path that is given back.
     ///
     /// # Errors
     /// [`DeployError`].
@@ -142,26 +156,33 @@ impl Target {
         &self,
         source: &Path,
         manifest: &Manifest,
-        digest: &str,
+        files: &Files,
     ) -> Result<Option<PathBuf>, DeployError> {
         if self.exists && is_same(source, &self.path) {
             return Err(DeployError::InPlace(self.path.clone()));
         }
         remove(&self.staged)?;
-        let staged = self.stage(source, manifest, digest);
+        let staged = self.stage(manifest, files);
         if let Err(error) = staged.and_then(|()| self.exchange()) {
             // What is left goes with the next deploy.
             let _ = remove(&self.staged);
             return Err(error);
         }
-        if !self.exists {
-            return Ok(None);
-        }
-        self.keep().map_err(|reason| DeployError::NotKept {
+        // From here on what is at `staged` is the version before.
+        self.finish().map_err(|reason| DeployError::NotKept {
             path: self.staged.clone(),
+            previous: self.previous.clone(),
             reason: Box::new(reason),
         })?;
-        Ok(Some(self.previous.clone()))
+        Ok(self.exists.then(|| self.previous.clone()))
+    }
+
+    fn finish(&self) -> Result<(), DeployError> {
+        self.sync()?;
+        match self.exists {
+            true => self.keep(),
+            false => Ok(()),
+        }
     }
 
     /// What was exchanged becomes the version before.
@@ -174,35 +195,42 @@ impl Target {
         self.sync()
     }
 
-    fn stage(&self, source: &Path, manifest: &Manifest, digest: &str) -> Result<(), DeployError> {
+    fn stage(&self, manifest: &Manifest, files: &Files) -> Result<(), DeployError> {
         let staged = &self.staged;
         fs::create_dir(staged).map_err(io_error("make", staged))?;
-        let component = copy(source, staged, &manifest.component, u64::MAX)?;
-        copy(source, staged, Path::new(Manifest::FILE), MAX_SMALL)?;
-        let signature = Path::new(SignatureFile::FILE);
-        if source.join(signature).symlink_metadata().is_ok() {
-            copy(source, staged, signature, MAX_SMALL)?;
+        // What is written goes through this, whatever somebody puts at the path meanwhile.
+        let directory = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = openat(CWD, staged, directory, Mode::empty())
+            .map(File::from)
+            .map_err(|error| io_error("open", staged)(error.into()))?;
+        let earlier = match self.exists {
+            true => Some(fs::metadata(&self.path).map_err(io_error("look at", &self.path))?),
+            false => None,
+        };
+        let write = |name: &Path, bytes: &[u8]| {
+            write(&directory, name, bytes, earlier.as_ref())
+                .map_err(io_error("write", &staged.join(name)))
+        };
+        // First: without it the next deploy would not know whose the component is.
+        write(Path::new(Manifest::FILE), files.manifest.as_bytes())?;
+        write(&manifest.component, &files.component)?;
+        if let Some(signature) = &files.signature {
+            write(Path::new(SignatureFile::FILE), signature)?;
         }
-        let is_same = crate::sandbox::digest(&component) == digest;
-        if !is_same || Manifest::load(staged)? != *manifest {
-            return Err(DeployError::Changed(source.to_owned()));
+        if let Some(earlier) = &earlier {
+            give_to_owner(&directory, earlier).map_err(io_error("give to its owner", staged))?;
+            directory
+                .set_permissions(earlier.permissions())
+                .map_err(io_error("set up", staged))?;
         }
-        if self.exists {
-            let permissions = fs::metadata(&self.path)
-                .map_err(io_error("look at", &self.path))?
-                .permissions();
-            fs::set_permissions(staged, permissions).map_err(io_error("set up", staged))?;
-        }
-        let directory = File::open(staged).map_err(io_error("open", staged))?;
         directory.sync_all().map_err(io_error("write", staged))
     }
 
     fn exchange(&self) -> Result<(), DeployError> {
         match self.exists {
-            true => rename(&self.staged, &self.path, RenameFlags::EXCHANGE)?,
-            false => rename(&self.staged, &self.path, RenameFlags::NOREPLACE)?,
+            true => rename(&self.staged, &self.path, RenameFlags::EXCHANGE),
+            false => rename(&self.staged, &self.path, RenameFlags::NOREPLACE),
         }
-        self.sync()
     }
 
     fn sync(&self) -> Result<(), DeployError> {
@@ -217,22 +245,29 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Deploy
     move |reason| DeployError::Io { what, path, reason }
 }
 
-/// Copies a file and gives its bytes, which are on the disk then.
-fn copy(from: &Path, to: &Path, name: &Path, most: u64) -> Result<Vec<u8>, DeployError> {
-    let (from, to) = (from.join(name), to.join(name));
-    let file = File::open(&from).map_err(io_error("read", &from))?;
-    let mut bytes = Vec::new();
-    let read = file.take(most).read_to_end(&mut bytes);
-    read.map_err(io_error("read", &from))?;
-    let mut copy = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&to)
-        .map_err(io_error("write", &to))?;
-    io::Write::write_all(&mut copy, &bytes)
-        .and_then(|()| copy.sync_all())
-        .map_err(io_error("write", &to))?;
-    Ok(bytes)
+/// Writes a new file to the disk. It belongs to whom the version before belongs to.
+fn write(
+    directory: &File,
+    name: &Path,
+    bytes: &[u8],
+    earlier: Option<&Metadata>,
+) -> io::Result<()> {
+    let new = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let mut file = File::from(openat(directory, name, new, Mode::from_raw_mode(0o666))?);
+    file.write_all(bytes)?;
+    if let Some(earlier) = earlier {
+        give_to_owner(&file, earlier)?;
+    }
+    file.sync_all()
+}
+
+/// A host that could read the version before is to read this one, whoever deploys it.
+fn give_to_owner(file: &File, earlier: &Metadata) -> io::Result<()> {
+    let found = file.metadata()?;
+    match (found.uid(), found.gid()) == (earlier.uid(), earlier.gid()) {
+        true => Ok(()),
+        false => fchown(file, Some(earlier.uid()), Some(earlier.gid())),
+    }
 }
 
 fn rename(from: &Path, to: &Path, flags: RenameFlags) -> Result<(), DeployError> {
@@ -255,6 +290,8 @@ fn is_plugin(path: &Path) -> Result<bool, DeployError> {
         let name = PathBuf::from(entry.file_name());
         let is_its = name == Path::new(Manifest::FILE)
             || name == Path::new(SignatureFile::FILE)
+            // What a killed `plugin sign` leaves.
+            || name == Path::new(SignatureFile::NEW)
             || name
                 .extension()
                 .is_some_and(|extension| extension == "wasm")
@@ -276,14 +313,37 @@ fn is_plugin(path: &Path) -> Result<bool, DeployError> {
 /// Removes a directory that holds a plugin, or a part of one.
 fn remove(path: &Path) -> Result<(), DeployError> {
     match is_plugin(path)? {
-        true => fs::remove_dir_all(path).map_err(io_error("remove", path)),
-        false => Ok(()),
+        true => {}
+        false => return Ok(()),
+    }
+    for entry in fs::read_dir(path).map_err(io_error("list", path))? {
+        let entry = entry.map_err(io_error("list", path))?;
+        // Last: what says whose the component is.
+        if entry.file_name() != Manifest::FILE {
+            fs::remove_file(entry.path()).map_err(io_error("remove", path))?;
+        }
+    }
+    fs::remove_dir_all(path).map_err(io_error("remove", path))
+}
+
+/// Whether two paths lead to one place, where there need not be anything yet.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (place(one), place(other)) {
+        (Some(one), Some(other)) => one == other,
+        (None, _) | (_, None) => false,
     }
 }
 
-fn is_same(one: &Path, other: &Path) -> bool {
-    match (one.canonicalize(), other.canonicalize()) {
-        (Ok(one), Ok(other)) => one == other,
-        (Err(_), _) | (_, Err(_)) => false,
+fn place(path: &Path) -> Option<PathBuf> {
+    if let Ok(path) = path.canonicalize() {
+        return Some(path);
     }
+    let folder = match path.parent()? {
+        folder if folder == Path::new("") => Path::new("."),
+        folder => folder,
+    };
+    Some(folder.canonicalize().ok()?.join(path.file_name()?))
 }
+
+#[cfg(test)]
+mod tests;

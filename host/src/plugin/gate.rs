@@ -2,12 +2,13 @@
 //! loads a plugin, `plugin inspect` before it says that one would, `plugin deploy` before it puts
 //! one in place.
 
-use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Manifest, PluginError, SignatureFile, SignaturePolicy, Signed, Statement, provide};
+use super::{
+    Manifest, PluginError, SignatureFile, SignaturePolicy, Signed, Statement, files, provide,
+};
 use crate::config::PluginConfig;
 use crate::sandbox::{Candidate, Inspection, Limits, LoadError, Loaded, Sandbox};
 
@@ -25,7 +26,20 @@ pub struct Examined {
     pub inspection: Option<Inspection>,
     /// Every reason to refuse it.
     pub refusals: Vec<PluginError>,
+    /// The bytes that were judged, where their signature does not refuse them.
+    pub files: Option<Files>,
     component: Option<Loaded>,
+}
+
+/// The files of a plugin as they were when it was judged.
+#[derive(Debug)]
+pub struct Files {
+    /// The component.
+    pub component: Vec<u8>,
+    /// The text of `plugin.toml`.
+    pub manifest: String,
+    /// `plugin.sig`, where there is one.
+    pub signature: Option<Vec<u8>>,
 }
 
 /// What is to be run.
@@ -79,33 +93,34 @@ pub fn examine(
     signatures: &SignaturePolicy,
     sandbox: &Sandbox,
 ) -> Result<Examined, PluginError> {
-    let Files {
+    let Version {
         manifest,
         limits,
         path,
-        component,
-    } = files(plugin, usual, most, signatures)?;
+        files,
+    } = version(plugin, usual, most, signatures)?;
     let mut refusals = Vec::new();
     let missing = manifest.needs.missing(&plugin.allow);
     if !missing.is_empty() {
         let name = manifest.name.clone();
         refusals.push(PluginError::NotAllowed { name, missing });
     }
-    let outbound = provide::outbound(&manifest.needs, &plugin.allow);
+    let outbound = provide::asked(&manifest.needs);
     let candidate = |bytes| Candidate {
         name: &manifest.name,
         bytes,
         limits: &limits,
         outbound: &outbound,
     };
-    let (signed, (inspection, component)) = match component {
-        Ok((signed, bytes)) => (
-            Some(signed),
-            judge(candidate(&bytes), &manifest, path, &mut refusals, sandbox),
-        ),
+    let (signed, files, (inspection, component)) = match files {
+        Ok((signed, files)) => {
+            let candidate = candidate(&files.component);
+            let judged = judge(candidate, &manifest, path, &mut refusals, sandbox);
+            (Some(signed), Some(files), judged)
+        }
         Err(refusal) => {
             refusals.push(refusal);
-            (None, (None, None))
+            (None, None, (None, None))
         }
     };
     Ok(Examined {
@@ -114,45 +129,46 @@ pub fn examine(
         signed,
         inspection,
         refusals,
+        files,
         component,
     })
 }
 
-/// A manifest and its component.
-struct Files {
+/// One version of a plugin.
+struct Version {
     manifest: Manifest,
     limits: Limits,
     path: PathBuf,
-    /// Who signed it and its bytes, or why it is refused unseen.
-    component: Result<(Signed, Vec<u8>), PluginError>,
+    /// Who signed them, or why they are refused unseen.
+    files: Result<(Signed, Files), PluginError>,
 }
 
 /// Reads the files of one version: a deploy may exchange the directory meanwhile.
-fn files(
+fn version(
     plugin: &PluginConfig,
     usual: Limits,
     most: &Limits,
     signatures: &SignaturePolicy,
-) -> Result<Files, PluginError> {
+) -> Result<Version, PluginError> {
     let directory = || {
         let found = plugin.path.metadata().ok()?;
         Some((found.dev(), found.ino()))
     };
     loop {
         let before = directory();
-        let files = read_files(plugin, usual, most, signatures);
+        let version = read_version(plugin, usual, most, signatures);
         if directory() == before {
-            return files;
+            return version;
         }
     }
 }
 
-fn read_files(
+fn read_version(
     plugin: &PluginConfig,
     usual: Limits,
     most: &Limits,
     signatures: &SignaturePolicy,
-) -> Result<Files, PluginError> {
+) -> Result<Version, PluginError> {
     let (manifest, text) = Manifest::load_with_text(&plugin.path)?;
     // What the manifest asks for within the maximum; the operator's word goes over both.
     let limits = usual
@@ -160,23 +176,33 @@ fn read_files(
         .at_most(most)
         .with(&plugin.limits);
     let path = manifest.component_path(&plugin.path);
-    let component = read(&path, limits.component_bytes)?.and_then(|bytes| {
-        let statement = Statement::of(&bytes, text.as_bytes());
-        let signed = SignatureFile::read(&plugin.path)
-            .and_then(|file| signatures.judge(&statement, file.as_deref()));
-        match signed {
-            Ok(signed) => Ok((signed, bytes)),
+    let files = read(&path, limits.component_bytes)?.and_then(|component| {
+        let statement = Statement::of(&component, text.as_bytes());
+        let signature = SignatureFile::read(&plugin.path);
+        let judged = signature.and_then(|signature| {
+            let signed = signatures.judge(&statement, signature.as_deref())?;
+            Ok((signed, signature))
+        });
+        match judged {
+            Ok((signed, signature)) => Ok((
+                signed,
+                Files {
+                    component,
+                    manifest: text,
+                    signature,
+                },
+            )),
             Err(reason) => Err(PluginError::Signature {
                 name: manifest.name.clone(),
                 reason,
             }),
         }
     });
-    Ok(Files {
+    Ok(Version {
         manifest,
         limits,
         path,
-        component,
+        files,
     })
 }
 
@@ -219,15 +245,10 @@ pub(crate) fn read(path: &Path, most: usize) -> Result<Result<Vec<u8>, PluginErr
         path: path.to_owned(),
         most,
     };
-    // Before it is opened: what is no file may wait for ever then.
-    let found = fs::metadata(path).map_err(unreadable)?;
-    if !found.is_file() {
-        return Err(unreadable(io::Error::other("it is no file")));
-    }
-    if found.len() > most as u64 {
+    let file = files::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.len() > most as u64 {
         return Ok(Err(too_large()));
     }
-    let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(most as u64 + 1)
         .read_to_end(&mut bytes)

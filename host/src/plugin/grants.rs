@@ -179,6 +179,8 @@ pub struct Directory {
 pub enum Variable {
     /// The configuration.
     Value(String),
+    /// The command line, where it is not known yet whether it is a secret.
+    Given(Secret),
     /// The host's own variable of this name.
     OfTheHost,
 }

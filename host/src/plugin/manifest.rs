@@ -1,15 +1,20 @@
 //! `plugin.toml`: what a plugin says of itself and asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use semver::Version;
 
+use super::files::read_small;
 use super::grants::{Grant, Needs};
 use super::names::{MountPoint, VariableName, overlap};
 use crate::config::{self, Problem, Section};
 use crate::event::EventType;
 use crate::sandbox::{Access, LimitsPatch, Origin, World};
+
+/// Largest `plugin.toml`, in bytes.
+const MAX_FILE: u64 = 1 << 20;
 
 /// A checked manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +46,7 @@ pub enum ManifestError {
         /// Where it should be.
         path: PathBuf,
         /// Why.
-        reason: std::io::Error,
+        reason: io::Error,
     },
     /// It says what it should not.
     #[error("{path} has mistakes: {}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "), path = .path.display())]
@@ -71,7 +76,11 @@ impl Manifest {
     /// As [`load`](Self::load).
     pub fn load_with_text(directory: &Path) -> Result<(Self, String), ManifestError> {
         let path = directory.join(Self::FILE);
-        let text = std::fs::read_to_string(&path).map_err(|reason| ManifestError::Unreadable {
+        let text = read_small(&path, MAX_FILE).and_then(|bytes| {
+            String::from_utf8(bytes)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+        });
+        let text = text.map_err(|reason| ManifestError::Unreadable {
             path: path.clone(),
             reason,
         })?;
@@ -210,6 +219,24 @@ mod tests {
             let problems = Manifest::parse(&text).expect_err(path);
             assert_eq!(problems[0].at, "component", "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_no_file_or_too_large_is_no_manifest() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(Manifest::FILE);
+        let refused = || match Manifest::load(folder.path()).expect_err("no manifest") {
+            ManifestError::Unreadable { reason, .. } => reason,
+            ManifestError::Invalid { problems, .. } => panic!("{problems:?}"),
+        };
+        std::os::unix::fs::symlink("/dev/zero", &path).expect("a link");
+        assert_eq!(refused().to_string(), "it is no file");
+        std::fs::remove_file(&path).expect("remove");
+        let text = "name = 'a'\nversion = '1.2.0'\nworld = 'agent'\n#";
+        std::fs::write(&path, text.to_owned() + &" ".repeat(1 << 20)).expect("write");
+        assert_eq!(refused().kind(), io::ErrorKind::FileTooLarge);
+        std::fs::write(&path, b"\xff").expect("write");
+        assert_eq!(refused().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]

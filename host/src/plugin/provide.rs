@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::grants::{Allowed, Grant, Needs, SecretSource, Variable};
 use super::names::{MountPoint, VariableName};
-use crate::sandbox::{Grants, Mount, Outbound, Secret};
+use crate::sandbox::{Grants, Mount, Origin, Outbound, Secret};
 
 /// Longest secret, in bytes.
 const MAX_SECRET: u64 = 64 * 1024;
@@ -95,22 +95,34 @@ pub(super) fn provide(needs: &Needs, allowed: &Allowed) -> Result<Grants, Vec<Un
 
 /// Where every run of a plugin may send requests to: the origins that it asks for and that are
 /// allowed.
-pub(super) fn outbound(needs: &Needs, allowed: &Allowed) -> Outbound {
-    let asked = needs.0.iter().filter_map(|grant| match grant {
-        Grant::OutboundHost(origin) => Some(origin),
-        Grant::Repository(_) | Grant::Directory(..) | Grant::Env(_) | Grant::Secret(_) => None,
-    });
-    let granted = asked.filter(|origin| allowed.allowed_outbound_hosts.contains(origin));
+fn outbound(needs: &Needs, allowed: &Allowed) -> Outbound {
+    let is_allowed = |origin: &&Origin| allowed.allowed_outbound_hosts.contains(*origin);
     Outbound {
-        origins: granted.cloned().collect(),
+        origins: origins(needs).filter(is_allowed).cloned().collect(),
         networks: allowed.allowed_private_networks.clone(),
         ..Outbound::default()
     }
 }
 
+/// Where it asks to send requests to. What is not allowed of it is a refusal of its own.
+pub(super) fn asked(needs: &Needs) -> Outbound {
+    Outbound {
+        origins: origins(needs).cloned().collect(),
+        networks: Vec::new(),
+    }
+}
+
+fn origins(needs: &Needs) -> impl Iterator<Item = &Origin> {
+    needs.0.iter().filter_map(|grant| match grant {
+        Grant::OutboundHost(origin) => Some(origin),
+        Grant::Repository(_) | Grant::Directory(..) | Grant::Env(_) | Grant::Secret(_) => None,
+    })
+}
+
 fn env(name: &VariableName, from: &Variable) -> Result<Secret, Unprovided> {
     let value = match from {
         Variable::Value(value) => Some(value.clone()),
+        Variable::Given(value) => return Ok(value.clone()),
         Variable::OfTheHost => std::env::var(name.as_str()).ok(),
     };
     value

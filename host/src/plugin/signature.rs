@@ -5,13 +5,13 @@
 //! the file `plugin.sig` beside the two. Judging is pure; the bytes that are judged are those
 //! that are parsed and compiled.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::str::FromStr as _;
 
 use ed25519_dalek::Signature;
 use serde::{Deserialize, Serialize};
 
+use super::files::read_small;
 use super::keys::{KeyId, PrivateKey, TrustedKeys};
 use crate::sandbox::digest;
 
@@ -220,6 +220,9 @@ impl SignatureFile {
     /// Name of the file in a plugin's directory.
     pub const FILE: &'static str = "plugin.sig";
 
+    /// Its name while it is written.
+    pub(crate) const NEW: &'static str = "plugin.sig.new";
+
     /// Signs a statement.
     #[must_use]
     pub fn sign(statement: Statement, key: &PrivateKey) -> Self {
@@ -230,22 +233,16 @@ impl SignatureFile {
         }
     }
 
-    /// The bytes of a directory's file, where there is one; of a file that is too large, enough
-    /// of them to be refused.
+    /// The bytes of a directory's file, where there is one.
     ///
     /// # Errors
     /// [`SignatureError::Unreadable`].
     pub fn read(directory: &Path) -> Result<Option<Vec<u8>>, SignatureError> {
-        let file = match std::fs::File::open(directory.join(Self::FILE)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(SignatureError::Unreadable(error)),
-        };
-        let mut bytes = Vec::new();
-        file.take(MAX_FILE as u64 + 1)
-            .read_to_end(&mut bytes)
-            .map_err(SignatureError::Unreadable)?;
-        Ok(Some(bytes))
+        match read_small(&directory.join(Self::FILE), MAX_FILE as u64) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(SignatureError::Unreadable(error)),
+        }
     }
 
     /// Reads the text of a file. Every value has one form.

@@ -72,8 +72,9 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             global.config.display()
         )));
     };
-    let target = Target::hold(&configured.path)?;
-    let (manifest, inspection) = examine(&args, &name, &configured, config).await?;
+    let others = config.plugins.iter().filter(|(other, _)| **other != name);
+    let target = Target::hold(&configured.path, others.map(|(_, other)| &*other.path))?;
+    let (manifest, inspection, files) = examine(&args, &name, &configured, config).await?;
     let replaced = target.manifest();
     let earlier = match &replaced {
         Some(Ok(manifest)) => manifest.needs.clone(),
@@ -103,7 +104,7 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         );
     }
     if !args.ask.dry_run && args.ask.confirmed(&preview(&answer), "Deploy it?")? {
-        answer.previous = target.replace(&args.source, &manifest, &answer.digest)?;
+        answer.previous = target.replace(&args.source, &manifest, &files)?;
         answer.deployed = true;
     }
     global.output().answer(|| text(&answer), &answer)?;
@@ -119,7 +120,7 @@ async fn examine(
     name: &str,
     configured: &PluginConfig,
     mut config: Config,
-) -> anyhow::Result<(Manifest, Inspection)> {
+) -> anyhow::Result<(Manifest, Inspection, gate::Files)> {
     let candidate = PluginConfig {
         path: args.source.clone(),
         ..configured.clone()
@@ -138,9 +139,11 @@ async fn examine(
     let refusals = examined.refusals.iter().map(ToString::to_string);
     let of_routes = routes.iter().map(ToString::to_string);
     let refusals: Vec<String> = refusals.chain(of_routes).collect();
-    match examined.inspection {
-        Some(inspection) if refusals.is_empty() => Ok((examined.manifest, inspection)),
-        Some(_) | None => bail!("a host would refuse it: {}", refusals.join("; ")),
+    match (examined.inspection, examined.files) {
+        (Some(inspection), Some(files)) if refusals.is_empty() => {
+            Ok((examined.manifest, inspection, files))
+        }
+        (_, _) => bail!("a host would refuse it: {}", refusals.join("; ")),
     }
 }
 

@@ -83,6 +83,7 @@ fn source(grant: &Grant, allowed: &Allowed) -> Option<String> {
         }
         Grant::Env(name) => Some(match allowed.env.get(name)? {
             Variable::Value(value) => format!("{value:?}"),
+            Variable::Given(_) => "the command line".to_owned(),
             Variable::OfTheHost => "the host's environment".to_owned(),
         }),
         Grant::Secret(name) => Some(match allowed.secrets.get(name)? {

@@ -1,5 +1,7 @@
 //! `hothouse plugin sign`.
 
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,7 +9,8 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::cli::{Global, Usage};
-use crate::plugin::{KeyId, Manifest, PrivateKey, SignatureFile, Statement};
+use crate::plugin::{KeyId, Manifest, PrivateKey, SignatureFile, Statement, read_small};
+use crate::sandbox::Limits;
 
 /// Signs a plugin: writes plugin.sig beside its manifest
 ///
@@ -56,7 +59,7 @@ pub(super) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
 pub(super) fn statement(directory: &Path) -> anyhow::Result<(Manifest, Statement)> {
     let (manifest, text) = Manifest::load_with_text(directory)?;
     let path = manifest.component_path(directory);
-    let component = std::fs::read(&path)
+    let component = read_small(&path, Limits::MAXIMUM.component_bytes as u64)
         .map_err(|error| Usage(format!("cannot read {}: {error}", path.display())))?;
     let statement = Statement::of(&component, text.as_bytes());
     Ok((manifest, statement))
@@ -64,10 +67,21 @@ pub(super) fn statement(directory: &Path) -> anyhow::Result<(Manifest, Statement
 
 /// In one step: a host that loads the plugin meanwhile finds the old file or the new one.
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let new = path.with_extension("sig.new");
-    std::fs::write(&new, text)
-        .and_then(|()| std::fs::rename(&new, path))
-        .with_context(|| format!("cannot write {}", path.display()))
+    replace(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_file_name(SignatureFile::NEW);
+    match fs::remove_file(&new) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    // The directory may be somebody else's work: no link in it is followed.
+    let mut file = File::create_new(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&new, path)
 }
 
 fn text(answer: &Answer) -> String {

@@ -12,7 +12,7 @@ pub(super) struct AllowArgs {
     /// An environment variable or secret that the plugin asks for; without a value, the one of
     /// this name here.
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = env)]
-    env: Vec<(VariableName, Option<String>)>,
+    env: Vec<(VariableName, Option<Secret>)>,
 
     /// A directory that the plugin asks for, as PATH=DIR: its mount point and what to mount.
     #[arg(long, value_name = "PATH=DIR", value_parser = mount)]
@@ -46,12 +46,12 @@ impl AllowArgs {
         for (name, value) in &self.env {
             // The manifest says which of the two it is; to the guest both are variables.
             let variable = match value {
-                Some(value) => Variable::Value(value.clone()),
+                Some(value) => Variable::Given(value.clone()),
                 None => Variable::OfTheHost,
             };
             allowed.env.insert(name.clone(), variable);
             let secret = match value {
-                Some(value) => SecretSource::Given(Secret::new(value.clone())),
+                Some(value) => SecretSource::Given(value.clone()),
                 None => SecretSource::Env(name.clone()),
             };
             allowed.secrets.insert(name.clone(), secret);
@@ -69,9 +69,9 @@ impl AllowArgs {
     }
 }
 
-fn env(text: &str) -> Result<(VariableName, Option<String>), String> {
+fn env(text: &str) -> Result<(VariableName, Option<Secret>), String> {
     let (name, value) = match text.split_once('=') {
-        Some((name, value)) => (name, Some(value.to_owned())),
+        Some((name, value)) => (name, Some(Secret::new(value.to_owned()))),
         None => (text, None),
     };
     let name = VariableName::try_from(name.to_owned()).map_err(|error| error.to_string())?;
