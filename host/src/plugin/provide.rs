@@ -108,7 +108,7 @@ fn outbound(needs: &Needs, allowed: &Allowed) -> Outbound {
 pub(super) fn asked(needs: &Needs) -> Outbound {
     Outbound {
         origins: origins(needs).cloned().collect(),
-        networks: Vec::new(),
+        ..Outbound::default()
     }
 }
 
