@@ -90,6 +90,26 @@ async fn a_component_that_takes_too_much_memory_to_compile_is_refused() {
 }
 
 #[tokio::test]
+async fn a_host_that_compiles_ends_when_it_is_told_to() {
+    let site = site_with(&compile_bomb(), "compile_ms = 600000");
+    let mut host = site.serve();
+    eventually("the compiler runs", async || {
+        (!host.children().is_empty()).then_some(())
+    })
+    .await;
+    let compilers = host.children();
+    host.terminate();
+    assert_eq!(host.exit_code().await, Some(0), "{}", host.log());
+    for compiler in compilers {
+        eventually("the compiler is gone", async || {
+            let path = format!("/proc/{compiler}");
+            (!std::path::Path::new(&path).exists()).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn a_component_whose_artifact_is_too_large_is_refused() {
     let site = Site::on_sqlite();
     site.install(

@@ -7,7 +7,10 @@ use std::path::Path;
 use guests::Guest;
 use hothouse::event::EventType;
 use hothouse::failure::ErrorType;
-use hothouse::sandbox::{Access, Grants, Mount, Secret, World};
+use hothouse::sandbox::{
+    Access, Cache, Compilation, Compiler, Grants, Instruments, LimitsPatch, Mount, Sandbox, Secret,
+    World,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -273,4 +276,54 @@ pub(super) async fn a_mount_whose_path_has_a_link_in_it_is_not_mounted() {
     let failure = link.result.expect_err("a link");
     assert_eq!(failure.error_type, ErrorType::HostError);
     assert!(failure.message.contains("cannot mount"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_listing_counts_as_bytes_that_are_passed() {
+    let disk = Disk::new();
+    for number in 0..2_000 {
+        fs::write(disk.inside().join(number.to_string()), "").expect("file");
+    }
+    let listing = |host_call_bytes| Setup {
+        input_data: json!({ "list": ["/data"] }),
+        grants: disk.mounted(Access::Read),
+        limits: LimitsPatch {
+            host_call_bytes: Some(host_call_bytes),
+            ..LimitsPatch::default()
+        },
+        ..Setup::default()
+    };
+    run(Guest::EscapesMounts, World::Agent, listing(1 << 20))
+        .await
+        .result
+        .expect("it may list so much");
+    let refused = run(Guest::EscapesMounts, World::Agent, listing(64 << 10)).await;
+    let failure = refused.result.expect_err("it may not");
+    assert_eq!(failure.error_type, ErrorType::OutputLimit, "{failure}");
+    assert!(failure.message.contains("`host_call_bytes`"), "{failure}");
+}
+
+#[tokio::test]
+async fn the_cache_is_out_of_reach_whatever_is_granted() {
+    let disk = Disk::new();
+    for cached in [
+        disk.inside().join("folder/cache"),
+        disk.0.path().join("cache"),
+    ] {
+        let cache = Cache::open(&cached).expect("a cache");
+        let compilation = Compilation::new(Compiler::InProcess).with_cache(Some(cache));
+        let sandbox = Sandbox::compiling(1, Instruments::default(), compilation).expect("sandbox");
+        let component = super::guest::load(&sandbox, Guest::SlowEchoAgent, World::Agent);
+        let reaches = cached.starts_with(disk.inside());
+        let setup = Setup {
+            grants: disk.mounted(Access::Read),
+            ..good_call(1)
+        };
+        let run = super::guest::call(&sandbox, &component, World::Agent, setup).await;
+        match run.result {
+            Err(failure) if reaches => assert_eq!(failure.error_type, ErrorType::CapabilityDenied),
+            Ok(_) if !reaches => {}
+            other => panic!("{}: {other:?}", cached.display()),
+        }
+    }
 }
