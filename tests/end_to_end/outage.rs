@@ -128,11 +128,15 @@ async fn every_acknowledged_event_has_one_outcome_though_redis_hangs_for_longer_
 #[tokio::test]
 async fn hosts_that_do_not_hear_the_bus_stop_their_runs_and_lose_no_attempt() {
     let site = durable();
+    // Few in hand of each host, so that both have some.
+    site.configure(&format!(
+        "[host]\nlease_ms = 1000\nin_flight = 8\n{}",
+        agent("slow-echo-agent", "")
+    ));
     let mut hosts = [site.serve(), site.serve()];
     let pid = site.redis.as_ref().and_then(|redis| redis.pid());
     let pid = pid.expect("Redis runs");
-    // More than one host takes, so that both have some.
-    let events: Vec<Value> = (0..80)
+    let events: Vec<Value> = (0..40)
         .map(|seq| {
             let input = json!({ "seq": seq, "sleep_ms": 1500 });
             started_in(&id(), "slow-echo-agent", input)

@@ -75,13 +75,13 @@ impl InHand {
     }
 
     /// How many more deliveries may be taken where `in_flight` may be run or ended at a time.
-    /// What waits for a busy plugin keeps out other plugins' events only where it is half as
-    /// many: beyond that, another host could run what would wait here.
+    /// What waits for a busy plugin keeps out other plugins' events only where it is as many
+    /// again: beyond that, another host could run what would wait here.
     pub(super) fn room(&self, in_flight: usize) -> usize {
         let waiting = self.waiting.len();
         let going = self.held.len() - waiting;
         let room = in_flight.saturating_sub(going);
-        room.min(in_flight.div_ceil(2).saturating_sub(waiting))
+        room.min(in_flight.saturating_sub(waiting))
     }
 
     pub(super) fn is_empty(&self) -> bool {
