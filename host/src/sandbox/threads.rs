@@ -7,9 +7,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// Guests' turns between two looks at the clock and at the kernel.
 const EVENT_INTERVAL: u32 = 8;
 
-/// Guests' turns between two looks for a run that is new. With 16, a short event waits tens of
-/// milliseconds beside guests that are busy: the slice of one that makes the host work can take
-/// milliseconds.
+/// Guests' turns between two looks for a run that is new. Few: the slice of a guest that makes the
+/// host work can take long, and a short run waits for each before it.
 const NEW_RUN_INTERVAL: u32 = 2;
 
 /// How much less guests' threads are worth to the kernel than the host's.
