@@ -175,11 +175,12 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if is_over(desired, maximum) {
-            return Ok(false);
-        }
+        // First: where a table declares no maximum, Wasmtime's is that of the pool.
         if desired > TABLE_ELEMENTS {
             self.denied = Some(Denied::Table);
+            return Ok(false);
+        }
+        if is_over(desired, maximum) {
             return Ok(false);
         }
         let elements = desired.saturating_sub(current);
