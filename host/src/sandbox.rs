@@ -162,6 +162,28 @@ pub struct Inspection {
     pub size: usize,
 }
 
+/// A component that is compiled and not linked yet.
+pub struct Compiled {
+    component: Component,
+    inspection: Inspection,
+}
+
+impl Compiled {
+    /// What it is.
+    #[must_use]
+    pub fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+}
+
+impl std::fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compiled")
+            .field("digest", &self.inspection.digest)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Engine, linker, slots and the threads of guests. One for each process.
 pub struct Sandbox {
     engine: Engine,
@@ -257,10 +279,15 @@ impl Sandbox {
     /// # Errors
     /// [`LoadError`] where it is none, or does not compile within its limits.
     pub fn inspect_candidate(&self, candidate: &Candidate<'_>) -> Result<Inspection, LoadError> {
-        Ok(self.compiled(candidate)?.1)
+        Ok(self.compile(candidate)?.inspection)
     }
 
-    fn compiled(&self, candidate: &Candidate<'_>) -> Result<(Component, Inspection), LoadError> {
+    /// Compiles a component, or takes it from the cache. It blocks as
+    /// [`inspect_candidate`](Self::inspect_candidate) does.
+    ///
+    /// # Errors
+    /// [`LoadError`] where it is none, or does not compile within its limits.
+    pub fn compile(&self, candidate: &Candidate<'_>) -> Result<Compiled, LoadError> {
         let digest = Sha256::digest(candidate.bytes).into();
         let component =
             self.compilation
@@ -281,7 +308,10 @@ impl Sandbox {
             digest: hex(&digest),
             size: candidate.bytes.len(),
         };
-        Ok((component, inspection))
+        Ok(Compiled {
+            component,
+            inspection,
+        })
     }
 
     /// As [`load_candidate`](Self::load_candidate), within the default limits.
@@ -302,7 +332,18 @@ impl Sandbox {
         candidate: &Candidate<'_>,
         world: World,
     ) -> Result<Loaded, LoadError> {
-        let (component, inspection) = self.compiled(candidate)?;
+        self.link(self.compile(candidate)?, world)
+    }
+
+    /// Links a component of a world.
+    ///
+    /// # Errors
+    /// [`LoadError`] where it is of another world, imports what nobody grants, or does not link.
+    pub fn link(&self, compiled: Compiled, world: World) -> Result<Loaded, LoadError> {
+        let Compiled {
+            component,
+            inspection,
+        } = compiled;
         if inspection.world != Some(world) {
             return Err(LoadError::WrongWorld {
                 world,

@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 ///
 /// # Errors
 /// As [`File::open`], and where it is no file.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
+fn open(path: &Path) -> io::Result<File> {
     // Without the flag the opening of a pipe waits for who writes to it.
     let file = OpenOptions::new()
         .read(true)
@@ -24,14 +24,21 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// The bytes of a file that has at most `most` of them.
+/// The bytes of a file that has at most `most` of them. Of one that says to have more nothing is
+/// read.
 ///
 /// # Errors
 /// As [`open`]; [`FileTooLarge`](io::ErrorKind::FileTooLarge) where it has more.
 pub(crate) fn read_small(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
     let mut bytes = Vec::new();
-    open(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
+    let mut length = file.metadata()?.len();
+    if length <= most {
+        file.take(most + 1).read_to_end(&mut bytes)?;
+        // It may have grown meanwhile.
+        length = bytes.len() as u64;
+    }
+    if length > most {
         let message = format!("it has more than {most} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }

@@ -2,15 +2,15 @@
 //! loads a plugin, `plugin inspect` before it says that one would, `plugin deploy` before it puts
 //! one in place.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Manifest, PluginError, SignatureFile, SignaturePolicy, Signed, Statement, files, provide,
+    Manifest, PluginError, SignatureFile, SignaturePolicy, Signed, Statement, provide, read_small,
 };
 use crate::config::PluginConfig;
-use crate::sandbox::{Candidate, Inspection, Limits, LoadError, Loaded, Sandbox};
+use crate::sandbox::{Candidate, Inspection, Limits, Loaded, Sandbox};
 
 /// A plugin's files, judged.
 #[derive(Debug)]
@@ -213,49 +213,32 @@ fn judge(
     refusals: &mut Vec<PluginError>,
     sandbox: &Sandbox,
 ) -> (Option<Inspection>, Option<Loaded>) {
-    match sandbox.load_candidate(&candidate, manifest.world) {
-        Ok(component) => (Some(component.inspection().clone()), Some(component)),
+    let refuse = |reason| refusals.push(PluginError::Refused { path, reason });
+    let compiled = match sandbox.compile(&candidate) {
+        Ok(compiled) => compiled,
         Err(reason) => {
-            let inspection = match &reason {
-                LoadError::WrongWorld { .. }
-                | LoadError::Ungranted(_)
-                | LoadError::Unlinkable(_) => sandbox.inspect_candidate(&candidate).ok(),
-                // It does not compile, and would not the second time.
-                LoadError::NotAComponent(_)
-                | LoadError::TooLarge(_)
-                | LoadError::TooManyBytes { .. }
-                | LoadError::CompileTime { .. }
-                | LoadError::CompileMemory { .. }
-                | LoadError::ArtifactTooLarge { .. }
-                | LoadError::CompilerFailed(_) => None,
-            };
-            refusals.push(PluginError::Refused { path, reason });
-            (inspection, None)
+            refuse(reason);
+            return (None, None);
+        }
+    };
+    let inspection = compiled.inspection().clone();
+    match sandbox.link(compiled, manifest.world) {
+        Ok(component) => (Some(inspection), Some(component)),
+        Err(reason) => {
+            refuse(reason);
+            (Some(inspection), None)
         }
     }
 }
 
 /// The bytes of a component. Of one that is too large nothing is read.
 pub(crate) fn read(path: &Path, most: usize) -> Result<Result<Vec<u8>, PluginError>, PluginError> {
-    let unreadable = |reason| PluginError::Unreadable {
-        path: path.to_owned(),
-        reason,
-    };
-    let too_large = || PluginError::TooLarge {
-        path: path.to_owned(),
-        most,
-    };
-    let file = files::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.len() > most as u64 {
-        return Ok(Err(too_large()));
+    let path = path.to_owned();
+    match read_small(&path, most as u64) {
+        Ok(bytes) => Ok(Ok(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            Ok(Err(PluginError::TooLarge { path, most }))
+        }
+        Err(reason) => Err(PluginError::Unreadable { path, reason }),
     }
-    let mut bytes = Vec::new();
-    file.take(most as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    Ok(match bytes.len() > most {
-        // It grew meanwhile.
-        true => Err(too_large()),
-        false => Ok(bytes),
-    })
 }
