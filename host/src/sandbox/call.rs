@@ -1,7 +1,6 @@
 //! One run: what goes in, what comes out, what it cost.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -108,7 +107,7 @@ pub struct Loaded {
     inspection: Inspection,
     instruments: Instruments,
     /// What no run may reach, whatever it is granted: whose files are loaded as machine code.
-    private: Option<Arc<Path>>,
+    private: Option<PathBuf>,
 }
 
 impl Loaded {
@@ -117,7 +116,7 @@ impl Loaded {
         pre: AnyPre,
         inspection: Inspection,
         instruments: Instruments,
-        private: Option<Arc<Path>>,
+        private: Option<PathBuf>,
     ) -> Self {
         Self {
             engine,
@@ -145,7 +144,7 @@ impl Loaded {
         let mut store = match made {
             Ok(Ok(store)) => store,
             Ok(Err(failure)) => return Run::none(failure),
-            Err(_) => return Run::none(late(limits)),
+            Err(_) => return Run::none(trap::late(limits)),
         };
         let _ticker = match self.ticker() {
             Ok(ticker) => ticker,
@@ -162,7 +161,7 @@ impl Loaded {
                 meter::note_handles(&mut store);
                 Err(trap::classify(&error, store.data(), limits))
             }
-            Ok(Ok(_)) | Err(_) => Err(late(limits)),
+            Ok(Ok(_)) | Err(_) => Err(trap::late(limits)),
         };
         let fuel_left = store.get_fuel().unwrap_or(0);
         let mut state = store.into_data();
@@ -259,13 +258,6 @@ impl std::fmt::Debug for Loaded {
             .field("digest", &self.inspection.digest)
             .finish_non_exhaustive()
     }
-}
-
-fn late(limits: &Limits) -> Failure {
-    Failure::new(
-        ErrorType::Timeout,
-        format!("ran longer than its limit of {:?}", limits.timeout()),
-    )
 }
 
 /// Directories are opened off the guests' threads: one on a mount that hangs would stop them.

@@ -10,8 +10,8 @@ mod reply;
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hothouse_artifact::{Digest, Key, OpenError, open, seal};
@@ -68,8 +68,6 @@ type Watch = Box<dyn Fn(Progress<'_>) + Send + Sync>;
 pub struct Compilation {
     compiler: Compiler,
     cache: Option<Cache>,
-    /// The cache's directory, without links.
-    private: Option<Arc<Path>>,
     watch: Option<Watch>,
     /// One compile at a time: each takes several cores and as much memory as its limit says.
     turn: Mutex<()>,
@@ -82,7 +80,6 @@ impl Compilation {
         Self {
             compiler,
             cache: None,
-            private: None,
             watch: None,
             turn: Mutex::new(()),
         }
@@ -91,16 +88,7 @@ impl Compilation {
     /// Keeps what it compiles, where there is a cache.
     #[must_use]
     pub fn with_cache(self, cache: Option<Cache>) -> Self {
-        let private = cache.as_ref().map(|cache| {
-            let directory = cache.directory();
-            let real = directory.canonicalize();
-            Arc::from(real.unwrap_or_else(|_| directory.to_owned()))
-        });
-        Self {
-            cache,
-            private,
-            ..self
-        }
+        Self { cache, ..self }
     }
 
     /// Tells how far compiles in child processes are, on the thread that waits for them.
@@ -113,9 +101,12 @@ impl Compilation {
         }
     }
 
-    /// What no guest may reach: who knows the cache's key makes artifacts of their own.
-    pub(super) fn private(&self) -> Option<Arc<Path>> {
-        self.private.clone()
+    /// What no guest may reach, without links in its path: who knows the cache's key makes
+    /// artifacts of their own.
+    pub(super) fn private(&self) -> Option<PathBuf> {
+        let directory = self.cache.as_ref()?.directory();
+        let real = directory.canonicalize();
+        Some(real.unwrap_or_else(|_| directory.to_owned()))
     }
 
     /// The compiled component. Blocks for as long as a compile takes, at most the candidate's

@@ -122,11 +122,6 @@ impl Meter {
             .then_some(Exceeded::Handles(self.limits.handles))
     }
 
-    /// What the guest may pass in the call under way, in bytes.
-    fn allowed(&self) -> usize {
-        self.allowed
-    }
-
     fn call_begins(&mut self) -> u64 {
         self.allowed = self.limits.host_call_bytes.min(self.bytes_left);
         price::CALL

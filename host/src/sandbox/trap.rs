@@ -154,10 +154,7 @@ fn trapped(trap: Trap, state: &State, limits: &Limits, stack: &[String]) -> Fail
             ErrorType::StackOverflow,
             format!("its stack is full{}", at(stack)),
         ),
-        Trap::Interrupt => Failure::new(
-            ErrorType::Timeout,
-            format!("ran longer than its limit of {:?}", limits.timeout()),
-        ),
+        Trap::Interrupt => late(limits),
         // Wasmtime's type, and open to additions: all others are the guest's fault alike.
         other => {
             let message = match state.journal.stderr_tail() {
@@ -168,6 +165,14 @@ fn trapped(trap: Trap, state: &State, limits: &Limits, stack: &[String]) -> Fail
             died(state, message + &at(stack))
         }
     }
+}
+
+/// A run that did not end in time.
+pub(super) fn late(limits: &Limits) -> Failure {
+    Failure::new(
+        ErrorType::Timeout,
+        format!("ran longer than its limit of {:?}", limits.timeout()),
+    )
 }
 
 /// A guest that was denied memory dies as its allocator likes: the denial is the cause.

@@ -115,7 +115,7 @@ impl HostDescriptor for Metered<'_> {
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
         self.meter.file();
         if let Descriptor::Dir(directory) = self.table.get(&fd)? {
-            let (directory, most) = (Arc::clone(&directory.dir), self.meter.allowed());
+            let (directory, most) = (Arc::clone(&directory.dir), self.meter.allowed);
             let count = tokio::task::spawn_blocking(move || listed(&directory, most));
             let bytes = count
                 .await
