@@ -3,6 +3,7 @@
 
 mod rehearsal;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -174,16 +175,21 @@ impl Pipeline {
         Ok(plugin.call(event, attempt, &grants).await)
     }
 
-    async fn grants(&self, plugin: &Plugin, event: &Event) -> Result<Grants, Failure> {
+    /// What every run of the plugin has, and the event's repository where it asks for that.
+    async fn grants<'a>(
+        &self,
+        plugin: &'a Plugin,
+        event: &Event,
+    ) -> Result<Cow<'a, Grants>, Failure> {
         let Some(access) = plugin.manifest.needs.repository() else {
-            return Ok(plugin.grants.clone());
+            return Ok(Cow::Borrowed(&plugin.grants));
         };
         let id = event
             .payload
             .repository_id()
             .map_err(|error| Failure::new(ErrorType::MalformedEvent, error.to_string()))?;
         let Some(id) = id else {
-            return Ok(plugin.grants.clone());
+            return Ok(Cow::Borrowed(&plugin.grants));
         };
         // Off the guests' threads: the directory may be on a mount that hangs.
         let repositories = Arc::clone(&self.repositories);
@@ -197,7 +203,9 @@ impl Pipeline {
             let message = format!("repository {id} could not be looked at: {error}");
             Failure::new(ErrorType::HostError, message)
         })??;
-        Ok(plugin.grants.with_repository(&directory, access))
+        Ok(Cow::Owned(
+            plugin.grants.with_repository(&directory, access),
+        ))
     }
 }
 
