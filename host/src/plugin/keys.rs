@@ -29,9 +29,14 @@ impl KeyId {
     /// The id that a text is, if it is one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        (text.len() == ID_DIGITS && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
+        is_hex(text, ID_DIGITS).then(|| Self(text.to_owned()))
     }
+}
+
+/// Whether a text is so many hexadecimal digits, in lower case: its one form.
+pub(super) fn is_hex(text: &str, digits: usize) -> bool {
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == digits && text.bytes().all(is_digit)
 }
 
 impl std::fmt::Display for KeyId {

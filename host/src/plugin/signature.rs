@@ -12,7 +12,7 @@ use ed25519_dalek::Signature;
 use serde::{Deserialize, Serialize};
 
 use super::files::read_small;
-use super::keys::{KeyId, PrivateKey, TrustedKeys};
+use super::keys::{KeyId, PrivateKey, TrustedKeys, is_hex};
 use crate::sandbox::digest;
 
 /// Largest `plugin.sig`, in bytes. One has less than 500.
@@ -293,9 +293,7 @@ impl SignatureFile {
 }
 
 fn digest_of(text: String) -> Option<String> {
-    let hex = text.strip_prefix("sha256:")?;
-    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    (hex.len() == 64 && hex.bytes().all(is_digit)).then_some(text)
+    is_hex(text.strip_prefix("sha256:")?, 64).then_some(text)
 }
 
 #[cfg(test)]
