@@ -13,14 +13,6 @@ use crate::site::{AGENTS, Site, agent, read_guest};
 
 const AGENT: &str = "slow-echo-agent";
 
-/// A site with version 1.2.3 of the agent in place.
-fn configured() -> Site {
-    let site = Site::on_sqlite();
-    site.install(AGENT, "world = \"agent\"");
-    site.configure(&agent(AGENT, ""));
-    site
-}
-
 /// A version of the agent to deploy, in a folder of the site.
 fn version(site: &Site, folder: &str, version: &str, more: &str) {
     let head = format!("name = \"{AGENT}\"\nversion = \"{version}\"\nworld = \"agent\"\n");
@@ -58,7 +50,7 @@ fn plugins(site: &Site) -> Vec<String> {
 
 #[tokio::test]
 async fn a_deployed_version_runs_after_the_next_start_and_the_one_before_is_kept() {
-    let site = configured();
+    let site = Site::with_agent(AGENT);
     version(&site, "new", "2.0.0", "");
     let target = site.folder().join("plugins").join(AGENT);
     let planned = deploy(&site, &["--dry-run"]).await.exits(0).json();
@@ -119,7 +111,7 @@ async fn the_first_version_needs_nothing_in_place() {
 
 #[tokio::test]
 async fn a_version_that_asks_for_more_needs_a_flag_and_the_operators_word() {
-    let site = configured();
+    let site = Site::with_agent(AGENT);
     version(&site, "new", "2.0.0", "needs.env = ['LOG_LEVEL']");
     let target = site.folder().join("plugins").join(AGENT);
     let wide = ["--allow-wider-grants", "--yes"];
@@ -149,7 +141,7 @@ async fn a_version_that_asks_for_more_needs_a_flag_and_the_operators_word() {
 
 #[tokio::test]
 async fn what_a_host_would_refuse_is_not_deployed() {
-    let site = configured();
+    let site = Site::with_agent(AGENT);
     let target = site.folder().join("plugins").join(AGENT);
     let refused = async |part: &str| {
         let answer = deploy(&site, &["--yes"]).await.exits(1);
@@ -178,7 +170,7 @@ async fn what_a_host_would_refuse_is_not_deployed() {
 
 #[tokio::test]
 async fn a_directory_that_is_not_the_plugins_own_is_left_alone() {
-    let site = configured();
+    let site = Site::with_agent(AGENT);
     version(&site, "new", "2.0.0", "");
     let target = site.folder().join("plugins").join(AGENT);
     site.write(&format!("plugins/{AGENT}/src/lib.rs"), "fn main() {}");
@@ -199,7 +191,7 @@ async fn a_directory_that_is_not_the_plugins_own_is_left_alone() {
 
 #[tokio::test]
 async fn a_deploy_that_is_killed_leaves_one_whole_version_and_the_next_one_goes_on() {
-    let site = configured();
+    let site = Site::with_agent(AGENT);
     let target = site.folder().join("plugins").join(AGENT);
     let staged = site.folder().join("plugins/.slow-echo-agent.deploying");
     let component = read_guest(AGENT);

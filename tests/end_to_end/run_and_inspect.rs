@@ -6,16 +6,9 @@ use serde_json::json;
 
 use crate::event::{id_of, started};
 use crate::process::run;
-use crate::site::{Site, agent, read_guest, require_plugins, root};
+use crate::site::{Site, read_guest, require_plugins, root};
 
 const AGENT: &str = "slow-echo-agent";
-
-fn configured() -> Site {
-    let site = Site::on_sqlite();
-    site.install(AGENT, "world = \"agent\"");
-    site.configure(&agent(AGENT, ""));
-    site
-}
 
 #[tokio::test]
 async fn plugin_inspect_shows_a_plugin_and_exits_with_1_where_a_host_would_refuse_it() {
@@ -77,7 +70,7 @@ async fn plugin_inspect_takes_the_directory_of_a_plugin_that_asks_for_http() {
 
 #[tokio::test]
 async fn run_shows_outcome_and_cost_and_exits_with_1_where_the_event_fails() {
-    let site = configured();
+    let site = Site::with_agent(AGENT);
     site.install("rejects-input", "world = \"agent\"");
     let event = started(AGENT, json!({ "seq": 1 }));
     site.write("event.json", event.to_string());
@@ -174,7 +167,7 @@ async fn the_log_of_a_host_says_where_a_guest_was_when_it_trapped() {
 
 #[tokio::test]
 async fn run_exits_with_2_where_it_is_asked_for_what_cannot_be() {
-    let site = configured();
+    let site = Site::with_agent(AGENT);
     site.write(
         "event.json",
         started(AGENT, json!({ "seq": 1 })).to_string(),

@@ -44,6 +44,14 @@ impl Site {
         Self::new(redis.url(), Some(redis), TempDir::new().expect("a folder"))
     }
 
+    /// On SQLite, with this one fixture agent, which takes the events of its name.
+    pub(crate) fn with_agent(name: &str) -> Self {
+        let site = Self::on_sqlite();
+        site.install(name, "world = \"agent\"");
+        site.configure(&agent(name, ""));
+        site
+    }
+
     pub(crate) fn on_sqlite() -> Self {
         Self::at_sqlite("bus.db")
     }
